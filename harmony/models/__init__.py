@@ -1,0 +1,1 @@
+"""The multi-view denoisers behind one interface (`harmony.models.base`)."""

@@ -1,0 +1,100 @@
+"""What every multi-view denoiser offers; the sampler and the page know nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from harmony.records import (
+    Branch,
+    Condition,
+    Guidance,
+    Predictions,
+    ReferenceImage,
+    SamplerSettings,
+    Views,
+)
+
+
+@dataclass(frozen=True)
+class NoiseSchedule:
+    """The forward process as diffusers' schedulers describe it.
+
+    Attributes:
+        alphas_cumprod: (T,) strictly falling in (0, 1), index = timestep.
+        prediction_type: diffusers' word: "epsilon", "sample" or "v_prediction".
+        timestep_spacing: diffusers' word: "leading" or "trailing".
+        steps_offset: Added to timesteps with leading spacing.
+        set_alpha_to_one: Whether the last DDIM step goes to a noise-free picture.
+    """
+
+    alphas_cumprod: tuple[float, ...]
+    prediction_type: str
+    timestep_spacing: str
+    steps_offset: int = 0
+    set_alpha_to_one: bool = True
+
+
+@dataclass(frozen=True)
+class ModelDefaults:
+    """Settings at which a model is best value; the page and the command line start here."""
+
+    guidance: Guidance
+    sampler: SamplerSettings
+
+
+class MultiviewDenoiser(Protocol):
+    """A network that denoises sixteen views of one object together.
+
+    Attributes:
+        name: "small", "syncdreamer" or the folder that it was loaded from.
+        weights_sha256: Of the weight file(s).
+        view_count: N.
+        image_size: Side of the reference it wants and of the views it paints.
+        latent_shape: Per view, (C, h, w).
+        schedule: Its forward process.
+        defaults: Its recommended guidance and sampler.
+        guidance_rules: Keys of `harmony.guidance.RULES` that it can serve.
+        device: Where its weights are.
+    """
+
+    name: str
+    weights_sha256: str
+    view_count: int
+    image_size: int
+    latent_shape: tuple[int, int, int]
+    schedule: NoiseSchedule
+    defaults: ModelDefaults
+    guidance_rules: tuple[str, ...]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        ...
+
+    def encode_reference(self, reference: ReferenceImage) -> Condition:
+        """Encode the reference once; every seed and step shares the result."""
+        ...
+
+    def predict(
+        self,
+        latents: Float[Tensor, "S N C h w"],
+        timestep: int,
+        condition: Condition,
+        branches: Sequence[Branch],
+    ) -> Predictions:
+        """Predict (`schedule.prediction_type`) for the named branches, nothing more."""
+        ...
+
+    def decode(self, latents: Float[Tensor, "S N C h w"]) -> Views:
+        """Turn clean latents into views with masks."""
+        ...
+
+    def preview(self, predicted_clean: Float[Tensor, "S N C h w"]) -> Float[Tensor, "S N 3 p p"]:
+        """Return a cheap picture in [0, 1] of the current estimate, p <= image_size."""
+        ...
