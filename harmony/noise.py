@@ -39,7 +39,7 @@ class SeededNoise:
         self.device = torch.device(device)
         self._generators = [torch.Generator("cpu").manual_seed(seed) for seed in self.seeds]
 
-    def draw(self, shape: Sequence[int]) -> Float[Tensor, "S *shape"]:
+    def draw(self, shape: Sequence[int]) -> Float[Tensor, "S ..."]:
         """Draw the next N(0, 1) tensor of `shape` from every stream, float32."""
         samples = [torch.randn(tuple(shape), generator=g) for g in self._generators]
         return torch.stack(samples).to(self.device)

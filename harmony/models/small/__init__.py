@@ -1,0 +1,1 @@
+"""The shipped model: a small multi-view diffusion transformer in picture space."""
