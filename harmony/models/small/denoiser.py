@@ -82,16 +82,24 @@ class SmallDenoiser:
         Raises:
             ValueError: The reference has another size than `image_size`.
         """
-        if reference.pixels.shape != (3, self.image_size, self.image_size):
-            raise ValueError(
-                f"The reference is {tuple(reference.pixels.shape)}; this model needs "
-                f"(3, {self.image_size}, {self.image_size})."
-            )
-        picture = torch.cat([reference.pixels, 2 * reference.alpha - 1])[None]
-        picture = picture.to(self.device, self.dtype)
-        elevation = torch.tensor([reference.elevation_deg], device=self.device)
-        keep = torch.ones(1, device=self.device, dtype=self.dtype)
-        features = self.network.reference(picture, elevation, keep)
+        return self.encode_references([reference])
+
+    @torch.inference_mode()
+    def encode_references(self, references: Sequence[ReferenceImage]) -> Condition:
+        """Encode one reference for each of several samples, as evaluation over objects does.
+
+        Raises:
+            ValueError: A reference has another size than `image_size`.
+        """
+        wanted = (3, self.image_size, self.image_size)
+        for reference in references:
+            if reference.pixels.shape != wanted:
+                shape = tuple(reference.pixels.shape)
+                raise ValueError(f"The reference is {shape}; this model needs {wanted}.")
+        pictures = torch.stack([torch.cat([r.pixels, 2 * r.alpha - 1]) for r in references])
+        elevations = torch.tensor([r.elevation_deg for r in references], device=self.device)
+        keep = torch.ones(len(references), device=self.device, dtype=self.dtype)
+        features = self.network.reference(pictures.to(self.device, self.dtype), elevations, keep)
         absent = self.network.reference.without_reference(self.image_size)
         return Condition({**_to_tensors("given", features), **_to_tensors("absent", absent)})
 
@@ -147,7 +155,7 @@ class SmallDenoiser:
         out = self.network(
             latents.to(self.dtype).repeat(len(branches), 1, 1, 1, 1),
             share,
-            _to_features(prefix, condition),
+            _to_features(prefix, condition, len(branches)),
             joint,
         )
         return dict(zip(branches, out.chunk(len(branches)), strict=True))
@@ -165,16 +173,19 @@ def _to_tensors(prefix: str, features: ReferenceFeatures) -> dict[str, Tensor]:
     return tensors
 
 
-def _to_features(prefix: str, condition: Condition) -> ReferenceFeatures:
-    tensors = condition.tensors
-    count = sum(name.startswith(f"{prefix}.keys.") for name in tensors)
+def _to_features(prefix: str, condition: Condition, branches: int) -> ReferenceFeatures:
+    """Read features back; those of several samples are repeated for every branch."""
+
+    def read(name: str) -> Tensor:
+        value = condition.tensors[f"{prefix}.{name}"]
+        return value if value.shape[0] == 1 else value.repeat(branches, *[1] * (value.ndim - 1))
+
+    count = sum(name.startswith(f"{prefix}.keys.") for name in condition.tensors)
     return ReferenceFeatures(
-        keys_values=tuple(
-            (tensors[f"{prefix}.keys.{i}"], tensors[f"{prefix}.values.{i}"]) for i in range(count)
-        ),
-        feature_map=tensors[f"{prefix}.feature_map"],
-        pixels=tensors[f"{prefix}.pixels"],
-        elevation=tensors[f"{prefix}.elevation"],
+        keys_values=tuple((read(f"keys.{i}"), read(f"values.{i}")) for i in range(count)),
+        feature_map=read("feature_map"),
+        pixels=read("pixels"),
+        elevation=read("elevation"),
     )
 
 

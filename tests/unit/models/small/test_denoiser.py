@@ -131,3 +131,18 @@ def test_damaged_or_missing_files_are_named(tmp_path):
     (tmp_path / "card.json").write_text(json.dumps([1]))
     with pytest.raises(ValueError, match="not a model card"):
         load_state(tmp_path)
+
+
+def test_several_references_equal_each_alone():
+    model = tiny_denoiser()
+    one, other = (
+        tiny_reference(),
+        ReferenceImage(-tiny_reference().pixels, torch.ones(1, 32, 32), 0),
+    )
+    latents = torch.randn(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    both = model.predict(latents, 500, model.encode_references([one, other]), BRANCHES)
+    for index, reference in enumerate((one, other)):
+        condition = model.encode_reference(reference)
+        alone = model.predict(latents[index : index + 1], 500, condition, BRANCHES)
+        for branch in BRANCHES:
+            torch.testing.assert_close(alone[branch][0], both[branch][index], atol=1e-5, rtol=1e-4)
