@@ -153,8 +153,10 @@ class Block(nn.Module):
             return x + self._mlp(self.norm2(x))
         rows = (modulation + self.table).to(x.dtype)[:, :, None, None].unbind(dim=1)
         shift1, scale1, gate1, shift2, scale2, gate2 = rows
-        x = x + gate1 * self.attention(self.norm1(x) * (1 + scale1) + shift1, joint, context)
-        return x + gate2 * self._mlp(self.norm2(x) * (1 + scale2) + shift2)
+        hidden = torch.addcmul(shift1, self.norm1(x), 1 + scale1)
+        x = torch.addcmul(x, gate1, self.attention(hidden, joint, context))
+        hidden = torch.addcmul(shift2, self.norm2(x), 1 + scale2)
+        return torch.addcmul(x, gate2, self._mlp(hidden))
 
     def _mlp(self, x: Tensor) -> Tensor:
         return self.mlp_out(F.gelu(self.mlp_in(x), approximate="tanh"))
