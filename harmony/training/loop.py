@@ -12,8 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from harmony.models.small.network import SmallNetwork
-from harmony.training.loss import branch_counts, flow_loss, to_signal
+from harmony.training.loss import FlowObjective, branch_counts
 from harmony.training.parallel import Processes
 from harmony.training.state import TrainingState
 
@@ -85,10 +84,12 @@ def learning_rate(step: int, elapsed_share: float, settings: LoopSettings) -> fl
     return rise * fall
 
 
-def compile_network(network: SmallNetwork) -> None:
+def compile_objective(objective: FlowObjective) -> None:
     """Compile the repeated parts once for each kind, and the convolutional ends."""
+    network = objective.network
     parts = [*network.blocks, *network.reference.blocks, network.stem, network.decoder]
-    for part in [*parts, network.reference.stem, network.reference.fine]:
+    parts += [network.reference.stem, network.reference.fine]
+    for part in [*parts, objective.noisy_views, objective.velocity_error]:
         part.compile(dynamic=False)
 
 
@@ -99,7 +100,7 @@ def step_generator(settings: LoopSettings, rank: int, step: int, device: torch.d
 
 
 def training_step(
-    network: SmallNetwork,
+    objective: FlowObjective,
     state: TrainingState,
     scenes: SceneSource,
     processes: Processes,
@@ -111,7 +112,7 @@ def training_step(
     """Render, predict, differentiate, update; return (loss, gradient norm) without waiting.
 
     Args:
-        network: On the processes' device; `state` owns its parameters.
+        objective: Of a network on the processes' device; `state` owns its parameters.
         state: Advanced by one step.
         scenes: This process's own stream.
         processes: Gradients are averaged over them.
@@ -124,10 +125,9 @@ def training_step(
     scenes.refill(settings.new_scenes)
     batch = scenes.batch(settings.batch, generator)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        loss = flow_loss(
-            network,
-            to_signal(batch.reference),
-            to_signal(batch.views),
+        loss = objective(
+            batch.reference,
+            batch.views,
             batch.elevation_deg,
             branch_counts(settings.batch),
             generator,
@@ -139,7 +139,7 @@ def training_step(
 
 
 def train(
-    network: SmallNetwork,
+    objective: FlowObjective,
     state: TrainingState,
     scenes: SceneSource,
     processes: Processes,
@@ -151,7 +151,7 @@ def train(
     """Train until the schedule's minutes are over; write log lines and checkpoints to `folder`.
 
     Args:
-        network: On the processes' device; `state` owns its parameters.
+        objective: Of a network on the processes' device; `state` owns its parameters.
         state: Fresh, or loaded to resume.
         scenes: This process's own stream.
         processes: This process among its peers.
@@ -160,7 +160,7 @@ def train(
         on_checkpoint: Called by the first process after each checkpoint and at the end.
     """
     if settings.compile:
-        compile_network(network)
+        compile_objective(objective)
     clock = _Clock(state.progress.seconds, settings.minutes * 60, processes)
     loss_sum = torch.zeros((), device=processes.device)
     last_save = state.progress.seconds
@@ -168,7 +168,7 @@ def train(
         step = state.progress.step
         rate = learning_rate(step, clock.share, settings)
         loss, norm = training_step(
-            network, state, scenes, processes, settings, rate=rate, seconds=clock.seconds
+            objective, state, scenes, processes, settings, rate=rate, seconds=clock.seconds
         )
         loss_sum += loss
         if (step + 1) % settings.log_every == 0:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from harmony.models.small.network import SmallNetwork
 from harmony.models.small.schedule import add_noise
@@ -72,28 +72,68 @@ def draw_shares(count: int, generator: torch.Generator) -> Float[Tensor, " B"]:
     return torch.sigmoid(SHARE_MEAN + SHARE_STD * normal)
 
 
-def flow_loss(
-    network: SmallNetwork,
-    reference: Float[Tensor, "B 4 H W"],
-    views: Float[Tensor, "B N 4 H W"],
-    elevation_deg: Float[Tensor, " B"],
-    counts: BranchCounts,
-    generator: torch.Generator,
-) -> Float[Tensor, ""]:
-    """Return the squared error of the predicted clean pictures, weighted as a velocity error.
+class NoisyViews(nn.Module):
+    """Bytes -> noisy views; a module, so that a run can compile it to one pass over memory."""
 
-    Args:
-        network: Predicts clean pictures.
-        reference: In [-1, 1].
-        views: In [-1, 1].
-        elevation_deg: Of the input camera.
-        counts: The batch's order of branches.
-        generator: On the tensors' device; draws t and the noise.
-    """
-    share = draw_shares(counts.total, generator)
-    noise = torch.randn(views.shape, generator=generator, device=views.device)
-    features = network.reference(reference, elevation_deg, counts.keep_reference(views.device))
-    predicted = network(add_noise(views, noise, share), share, features, counts.joint)
-    error = (predicted.float() - views).square().mean(dim=(1, 3, 4))
-    per_sample = (error[:, :3].sum(dim=1) + ALPHA_WEIGHT * error[:, 3]) / (3 + ALPHA_WEIGHT)
-    return (per_sample / (1 - share).clamp(min=LARGEST_WEIGHT).square()).mean()
+    def forward(
+        self,
+        views: UInt8[Tensor, "B N 4 H W"],
+        noise: Float[Tensor, "B N 4 H W"],
+        share: Float[Tensor, " B"],
+    ) -> Float[Tensor, "B N 4 H W"]:
+        """Return the views at signal share t, in the noise's precision."""
+        return add_noise(to_signal(views), noise.float(), share).to(noise.dtype)
+
+
+class VelocityError(nn.Module):
+    """Squared error of the predicted clean views, weighted as an error of the flow's velocity."""
+
+    def forward(
+        self,
+        predicted: Float[Tensor, "B N 4 H W"],
+        views: UInt8[Tensor, "B N 4 H W"],
+        share: Float[Tensor, " B"],
+    ) -> Float[Tensor, ""]:
+        """Return the mean over the batch."""
+        error = (predicted.float() - to_signal(views)).square().mean(dim=(1, 3, 4))
+        per_sample = (error[:, :3].sum(dim=1) + ALPHA_WEIGHT * error[:, 3]) / (3 + ALPHA_WEIGHT)
+        return (per_sample / (1 - share).clamp(min=LARGEST_WEIGHT).square()).mean()
+
+
+class FlowObjective(nn.Module):
+    """The loss of a network on a batch of rendered scenes."""
+
+    def __init__(self, network: SmallNetwork) -> None:
+        """Wrap `network`, which predicts clean pictures."""
+        super().__init__()
+        self.network = network
+        self.noisy_views = NoisyViews()
+        self.velocity_error = VelocityError()
+
+    def forward(
+        self,
+        reference: UInt8[Tensor, "B 4 H W"],
+        views: UInt8[Tensor, "B N 4 H W"],
+        elevation_deg: Float[Tensor, " B"],
+        counts: BranchCounts,
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Draw t and the noise, and return the loss.
+
+        Args:
+            reference: Input pictures.
+            views: True views.
+            elevation_deg: Of the input camera.
+            counts: The batch's order of branches.
+            generator: On the tensors' device.
+        """
+        device = views.device
+        precision = torch.bfloat16 if device.type == "cuda" else torch.float32
+        share = draw_shares(counts.total, generator)
+        noise = torch.randn(views.shape, generator=generator, device=device, dtype=precision)
+        noisy = self.noisy_views(views, noise, share)
+        features = self.network.reference(
+            to_signal(reference), elevation_deg, counts.keep_reference(device)
+        )
+        predicted = self.network(noisy, share, features, counts.joint)
+        return self.velocity_error(predicted, views, share)

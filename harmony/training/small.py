@@ -21,6 +21,7 @@ from harmony.models.small.denoiser import write_defaults
 from harmony.models.small.weights import load_state, save_model
 from harmony.records import Guidance, ReferenceImage, SamplerSettings
 from harmony.training.loop import LoopSettings, train
+from harmony.training.loss import FlowObjective
 from harmony.training.objects import ObjectLibrary, load_library, training_split
 from harmony.training.parallel import Processes, join_processes, leave_processes
 from harmony.training.state import TrainingState
@@ -31,6 +32,7 @@ SHIFT = 1.5
 DEFAULTS = ModelDefaults(Guidance("decomposed", 2.0, 1.0), SamplerSettings("ddim", 25, 0.0))
 GUIDANCE_GRID = ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 1.0))
 GRID_OBJECTS = 64
+FIRST_SCENES = 768  # so that the first batches do not repeat a handful of objects
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,13 +66,14 @@ def run(options: argparse.Namespace) -> None:
     if options.config:
         config = SmallConfig.from_json(json.loads(options.config.read_text(encoding="utf-8")))
     torch.manual_seed(options.seed)
-    network = SmallNetwork(config).to(processes.device, memory_format=torch.channels_last)
+    network = SmallNetwork(config).to(processes.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     state = TrainingState(network)
     if options.start_from:
         state.start_from(load_state(options.start_from)[0])
     if options.resume:
         state.load(options.output)
     scenes = _scene_stream(library, train_ids, config, options, processes)
+    _fill(scenes, state.progress.step, options)
     settings = LoopSettings(
         minutes=options.minutes,
         batch=options.batch,
@@ -78,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         compile=not options.no_compile and processes.device.type == "cuda",
     )
-    train(network, state, scenes, processes, settings, options.output)
+    train(FlowObjective(network), state, scenes, processes, settings, options.output)
     if processes.is_first:
         record = {
             "progress": asdict(state.progress),
@@ -91,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
         if processes.device.type == "cuda":
             record["device"] = torch.cuda.get_device_name(processes.device)
         validation = validation_set(
-            library, validation_ids[: options.validation], config.image_size, processes.device
+            scenes.library, validation_ids[: options.validation], config.image_size
         )
         export(state, config, record, validation, options.output / "weights", processes.device)
     processes.wait()
@@ -116,19 +119,26 @@ def _scene_stream(
     )
 
 
+def _fill(scenes: SceneStream, step: int, options: argparse.Namespace) -> None:
+    """Bring the ring to where a run of `step` steps would have left it."""
+    count = min(options.ring, FIRST_SCENES) + step * options.new_scenes
+    scenes.load_state_dict({"scene_count": count, "seed": scenes.seed, "rank": scenes.rank})
+
+
 def validation_set(
-    library: ObjectLibrary, ids: Sequence[int], image_size: int, device: torch.device
+    library: ObjectLibrary, ids: Sequence[int], image_size: int
 ) -> list[ValidationObject]:
     """Render held-out objects once, lit plainly, with the input at elevation 30."""
     objects = []
     for index in ids:
-        reference, views = render_views(
-            library, index, image_size=image_size, elevation_deg=30.0, device=device
+        reference, views = (
+            pictures.cpu()
+            for pictures in render_views(library, index, image_size=image_size, elevation_deg=30.0)
         )
         rgb, alpha = reference[:3].float() / 127.5 - 1, reference[3:].float() / 255
         truth = views[:, :3].float() / 255
         objects.append(
-            ValidationObject(library.names[index], ReferenceImage(rgb, alpha, 30.0), truth.cpu())
+            ValidationObject(library.names[index], ReferenceImage(rgb, alpha, 30.0), truth)
         )
     return objects
 

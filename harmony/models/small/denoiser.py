@@ -36,7 +36,7 @@ SERVED_BRANCHES = (*ACROSS_VIEWS, Branch.NO_VIEWS, Branch.UNCONDITIONAL)
 class SmallDenoiser:
     """A `MultiviewDenoiser` that works on pictures themselves; see `SmallNetwork`."""
 
-    guidance_rules = ("none", "cfg", "decomposed")
+    guidance_rules: tuple[str, ...] = ("none", "cfg", "decomposed")
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class SmallDenoiser:
         size = network.config.image_size
         self.view_count = network.config.view_count
         self.image_size = size
-        self.latent_shape = (4, size, size)
+        self.latent_shape: tuple[int, int, int] = (4, size, size)
         self.schedule = noise_schedule(shift)
         self._shares = signal_shares(shift).float()
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harmony.models.small import SmallConfig, SmallNetwork
 from harmony.training.loop import LoopSettings, learning_rate, training_step
-from harmony.training.loss import branch_counts, draw_shares, flow_loss
+from harmony.training.loss import FlowObjective, branch_counts, draw_shares, to_signal
 from harmony.training.muon import Muon, orthogonalise
 from harmony.training.parallel import Processes
 from harmony.training.state import TrainingState
@@ -51,7 +51,7 @@ def walk(network: SmallNetwork, state: TrainingState, steps: int) -> list[float]
     losses = []
     for _ in range(steps):
         loss, _norm = training_step(
-            network, state, FlatColours(), ALONE, SETTINGS, rate=1.0, seconds=0.0
+            FlowObjective(network), state, FlatColours(), ALONE, SETTINGS, rate=1.0, seconds=0.0
         )
         losses.append(loss.item())
     return losses
@@ -95,12 +95,16 @@ def test_start_from_refuses_foreign_weights():
 
 def test_perfect_prediction_costs_nothing(monkeypatch):
     network, _ = fresh()
-    views = torch.rand(8, 2, 4, 32, 32) * 2 - 1
-    monkeypatch.setattr(network, "forward", lambda *_: views)
-    arguments = (torch.zeros(8, 4, 32, 32), views, torch.zeros(8), branch_counts(8))
-    assert flow_loss(network, *arguments, torch.Generator().manual_seed(0)).item() == 0
-    monkeypatch.setattr(network, "forward", lambda *_: views + 0.1)
-    assert flow_loss(network, *arguments, torch.Generator().manual_seed(0)).item() >= 0.01
+    views = torch.randint(0, 256, (8, 2, 4, 32, 32), dtype=torch.uint8)
+    reference = torch.zeros(8, 4, 32, 32, dtype=torch.uint8)
+    arguments = (reference, views, torch.zeros(8), branch_counts(8))
+
+    def loss_when_predicting(pictures: Tensor) -> float:
+        monkeypatch.setattr(network, "forward", lambda *_: pictures)
+        return FlowObjective(network)(*arguments, torch.Generator().manual_seed(0)).item()
+
+    assert loss_when_predicting(to_signal(views)) == 0
+    assert loss_when_predicting(to_signal(views) + 0.1) >= 0.01
 
 
 def test_branch_shares():
