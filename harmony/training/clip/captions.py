@@ -129,7 +129,7 @@ def describe(name: str, colours: Sequence[str], template: str, rng: Random) -> s
 
     Args:
         name: An object's name.
-        colours: Words put in front of it, at most two.
+        colours: Words put in front of it, at most two; left out where the name has one itself.
         template: One of `TEMPLATES`.
         rng: Source of the random choices.
     """
@@ -139,7 +139,8 @@ def describe(name: str, colours: Sequence[str], template: str, rng: Random) -> s
         else word
         for word in clean_object_name(name).split()
     ]
-    phrase = " ".join([" and ".join(colours), *words]).strip()
+    own_colour = any(word in COLOUR_WORDS for word in words)
+    phrase = " ".join(words if own_colour else [" and ".join(colours), *words]).strip()
     if rng.random() < ARTICLE_SHARE:
         phrase = f"{'an' if phrase[:1] in 'aeiou' else 'a'} {phrase}"
     return template.format(phrase)

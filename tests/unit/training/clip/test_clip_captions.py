@@ -43,6 +43,15 @@ def test_rows_equal_open_clips_tokenizer(tokenizer: open_clip.SimpleTokenizer) -
     assert torch.equal(book.rows(captions), tokenizer(captions))
 
 
+def test_colours_stand_before_names_that_have_none() -> None:
+    captions = {describe("ice staff", ("red", "white"), "this is {}", Random(i)) for i in range(20)}
+    assert captions == {"this is red and white ice staff", "this is a red and white ice staff"}
+    captions = {describe("blue flag", ("red",), "{}", Random(i)) for i in range(20)}
+    assert captions == {"blue flag", "a blue flag"}
+    captions = {describe("sofa", ("orange",), "{}", Random(i)) for i in range(60)}
+    assert {"an orange sofa", "orange couch"} <= captions
+
+
 def test_long_caption_is_cut_and_still_ends(tokenizer: open_clip.SimpleTokenizer) -> None:
     book = CaptionBook(["chair"], tokenizer, 8)
     row = book.rows(["a " * 30])[0]
