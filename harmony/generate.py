@@ -224,7 +224,7 @@ def _prepare(
         image_size=model.image_size,
         cutout_models=CutoutModels(on_message=_say),
     )
-    for sentence in (*loaded.notes, *prepared.warnings):
+    for sentence in dict.fromkeys((*loaded.notes, *prepared.warnings)):
         _say(sentence)
     recipe = make_recipe(
         model,

@@ -82,7 +82,7 @@ def validate_recipe(recipe: Recipe) -> Recipe:
     return recipe
 
 
-def make_recipe(
+def make_recipe(  # noqa: PLR0913 (a recipe has that many parts)
     model: MultiviewDenoiser,
     *,
     image_sha256: str,
