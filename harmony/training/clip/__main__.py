@@ -10,13 +10,6 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from harmony.training.objects import (
-    UNNAMED_CATEGORY,
-    ObjectLibrary,
-    load_library,
-    training_split,
-)
-from harmony.training.stream import SceneStream
 
 from harmony.training.clip.captions import CaptionBook
 from harmony.training.clip.export import save_clip
@@ -28,6 +21,13 @@ from harmony.training.clip.settings import (
     open_clip_config,
 )
 from harmony.training.clip.trainer import ClipTrainer, TrainingReport
+from harmony.training.objects import (
+    UNNAMED_CATEGORY,
+    ObjectLibrary,
+    load_library,
+    training_split,
+)
+from harmony.training.stream import SceneStream
 
 VALIDATION_SCENES = 600
 
