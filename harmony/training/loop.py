@@ -70,7 +70,7 @@ class LoopSettings:
     batch: int = 96
     new_scenes: int = 24
     seed: int = 0
-    warmup_steps: int = 500
+    warmup_steps: int = 300
     decay_share: float = 0.4
     compile: bool = True
     log_every: int = 100
