@@ -59,6 +59,7 @@ class LoopSettings:
         batch: Samples a step and process.
         new_scenes: Scenes rendered a step and process.
         seed: Of batches, noise and scenes.
+        peak: Peak learning rate relative to the usual one; small batches want less than 1.
         warmup_steps: Linear rise of the learning rate.
         decay_share: Last share of the time in which the rate falls to 0.
         compile: Whether blocks are compiled (CUDA).
@@ -70,6 +71,7 @@ class LoopSettings:
     batch: int = 96
     new_scenes: int = 24
     seed: int = 0
+    peak: float = 1.0
     warmup_steps: int = 300
     decay_share: float = 0.4
     compile: bool = True
@@ -78,10 +80,10 @@ class LoopSettings:
 
 
 def learning_rate(step: int, elapsed_share: float, settings: LoopSettings) -> float:
-    """Return the rate relative to its peak: warm-up by step, decay by time."""
+    """Return the rate relative to the usual one: warm-up by step, decay by time."""
     rise = min(1.0, (step + 1) / settings.warmup_steps)
     fall = min(1.0, max(0.0, 1.0 - elapsed_share) / settings.decay_share)
-    return rise * fall
+    return settings.peak * rise * fall
 
 
 def compile_objective(objective: FlowObjective) -> None:

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, required=True, help="length of the schedule")
     parser.add_argument("--batch", type=int, default=96, help="samples a step and process")
     parser.add_argument("--new-scenes", type=int, default=24, help="rendered a step and process")
+    parser.add_argument("--peak", type=float, default=1.0, help="learning rate, 1 is usual")
     parser.add_argument("--ring", type=int, default=3072, help="scenes kept for each process")
     parser.add_argument("--procedural", type=int, default=0, help="procedural objects besides")
     parser.add_argument("--workers", type=int, default=8, help="processes that make them")
@@ -79,6 +80,7 @@ def run(options: argparse.Namespace) -> None:
         batch=options.batch,
         new_scenes=options.new_scenes,
         seed=options.seed,
+        peak=options.peak,
         compile=not options.no_compile and processes.device.type == "cuda",
     )
     train(FlowObjective(network), state, scenes, processes, settings, options.output)
