@@ -203,6 +203,63 @@ def build_library(
     )
 
 
+def _joined_table(libraries: Sequence[ObjectLibrary]) -> Int[Tensor, "N 4"]:
+    tables, first = [], 0
+    for library in libraries:
+        table = library.texture_table.clone()
+        table[:, 0] += first
+        first += len(library.texels)
+        tables.append(table)
+    return torch.cat(tables)
+
+
+def join(libraries: Sequence[ObjectLibrary]) -> ObjectLibrary:
+    """Return one library of all objects; ids of the second continue those of the first.
+
+    Raises:
+        ValueError: There is no library, or they are on different devices.
+    """
+    if not libraries or len({library.device for library in libraries}) > 1:
+        raise ValueError("Only libraries on one device can be joined, and at least one.")
+    rows = np.cumsum([0, *(len(library.texture_table) for library in libraries)])
+
+    def tensor(name: str) -> Tensor:
+        return torch.cat([getattr(library, name) for library in libraries])
+
+    def table(name: str) -> np.ndarray:
+        return np.concatenate([getattr(library, name) for library in libraries])
+
+    def starts(name: str) -> Int[np.ndarray, " n+1"]:
+        return _offsets(np.concatenate([np.diff(getattr(lib, name)) for lib in libraries]))
+
+    shifted = [
+        np.where(library.layer_texture < 0, -1, library.layer_texture + row).astype(np.int32)
+        for library, row in zip(libraries, rows, strict=False)
+    ]
+    patterns = [lib.pattern_rows + row for lib, row in zip(libraries, rows, strict=False)]
+    return ObjectLibrary(
+        positions=tensor("positions"),
+        uvs=tensor("uvs"),
+        faces=tensor("faces"),
+        face_layer=tensor("face_layer"),
+        corner_normals=tensor("corner_normals"),
+        texels=tensor("texels"),
+        vertex_start=starts("vertex_start"),
+        face_start=starts("face_start"),
+        layer_start=starts("layer_start"),
+        layer_color=table("layer_color"),
+        layer_has_holes=table("layer_has_holes"),
+        box_min=table("box_min"),
+        box_max=table("box_max"),
+        has_colour=table("has_colour"),
+        texture_table=_joined_table(libraries),
+        layer_texture=np.concatenate(shifted),
+        pattern_rows=np.concatenate(patterns).astype(np.int32),
+        names=tuple(name for library in libraries for name in library.names),
+        categories=tuple(c for library in libraries for c in library.categories),
+    )
+
+
 def training_split(
     library: ObjectLibrary, held_out_names: int = HELD_OUT_NAMES
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
