@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harmony.training.rasterizer import EMPTY, rasterize
 from harmony.training.rasterizer.geometry import Surface, Triangles
-from harmony.training.rasterizer.torch_path import edges, wrap
+from harmony.training.rasterizer.torch_path import edge_rows, edge_values, wrap
 
 MAX_SAMPLES = 1 << 20
 
@@ -127,7 +127,7 @@ def _shade_samples(
     scene, view = picture // triangles.view_count, picture % triangles.view_count
     vertices = triangles.faces.long()[face]
     corners = triangles.screen[view[:, None], vertices]
-    areas = edges(corners, place % size + 0.5, place // size % size + 0.5)
+    areas = edge_values(edge_rows(corners), place % size + 0.5, place // size % size + 0.5)
     weights = torch.stack(areas, -1) * corners[:, :, 2]
     weights = weights / weights.sum(-1, keepdim=True)
     local_normal = _mix(weights, surface.corner_normals[surface.face_source.long()[face]])
