@@ -30,6 +30,8 @@ class ObjectLibrary:
 
     Attributes:
         positions: (V, 3) float32.
+        visibility: (V,) float32 share of the surroundings that a vertex sees; 1 unless computed by
+            `harmony.training.occlusion`.
         uvs: (V, 2) float32, zeros where an object has none.
         faces: (F, 3) int32, counted from the object's first vertex.
         face_layer: (F,) int32, counted from the object's first layer.
@@ -51,6 +53,7 @@ class ObjectLibrary:
     """
 
     positions: Float[Tensor, "V 3"]
+    visibility: Float[Tensor, " V"]
     uvs: Float[Tensor, "V 2"]
     faces: Int[Tensor, "F 3"]
     face_layer: Int[Tensor, " F"]
@@ -182,6 +185,7 @@ def build_library(
     )
     return ObjectLibrary(
         positions=positions,
+        visibility=torch.ones(len(positions), device=positions.device),
         uvs=gather(lambda m: m.uvs, np.float32),
         faces=faces,
         face_layer=gather(lambda m: m.face_layer, np.int32),
@@ -239,6 +243,7 @@ def join(libraries: Sequence[ObjectLibrary]) -> ObjectLibrary:
     patterns = [lib.pattern_rows + row for lib, row in zip(libraries, rows, strict=False)]
     return ObjectLibrary(
         positions=tensor("positions"),
+        visibility=tensor("visibility"),
         uvs=tensor("uvs"),
         faces=tensor("faces"),
         face_layer=tensor("face_layer"),

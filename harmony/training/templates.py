@@ -47,7 +47,7 @@ def heap(c: Composer) -> None:
         turn = (
             random_rotation(c.rng) if c.chance(0.5) else rotation(2, 90.0 * int(c.rng.integers(4)))
         )
-        part = part.turned(turn).moved(*(c.rng.uniform(-0.8, 0.8, 3)))
+        part = part.turned(turn).moved(*(c.rng.uniform(-0.6, 0.6, 3)))
         layer = c.layer()
         if c.chance(0.4):
             c.add_pair(part, layer)
