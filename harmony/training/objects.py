@@ -102,7 +102,8 @@ def load_library(
     Raises:
         ValueError: The folder has no index, or an id is not in it.
     """
-    return build_library(read_meshes(folder, object_ids), patterns=make_patterns(), device=device)
+    meshes = list(read_meshes(folder, object_ids))
+    return build_library(meshes, patterns=make_patterns(), device=device)
 
 
 def _offsets(counts: Iterable[int]) -> Int[np.ndarray, " n+1"]:

@@ -60,11 +60,13 @@ def _dots(rng: np.random.Generator, size: int) -> Field:
 
 
 def _cells(rng: np.random.Generator, size: int) -> Field:
-    x, y = unit_grid(size)
     seeds = rng.random((rng.integers(6, 40), 2))
-    dx, dy = np.abs(x[..., None] - seeds[:, 0]), np.abs(y[..., None] - seeds[:, 1])
-    distance = np.sort(np.hypot(np.minimum(dx, 1 - dx), np.minimum(dy, 1 - dy)), -1)
-    gap = distance[..., 1] - distance[..., 0]
+    dx = np.abs((np.arange(size) + 0.5)[:, None] / size - seeds[:, 0])
+    dy = np.abs((np.arange(size) + 0.5)[:, None] / size - seeds[:, 1])
+    dx, dy = np.minimum(dx, 1 - dx), np.minimum(dy, 1 - dy)
+    squared = dx[None, :, :] ** 2 + dy[:, None, :] ** 2
+    nearest = np.sqrt(np.partition(squared, 1, axis=-1)[..., :2])
+    gap = nearest[..., 1] - nearest[..., 0]
     return np.clip(gap * rng.uniform(6, 40), 0, 1)
 
 
