@@ -16,6 +16,7 @@ import torch
 
 from harmony.training.assembly import assemble
 from harmony.training.objects import ObjectLibrary, load_library, training_split
+from harmony.training.occlusion import with_visibility
 from harmony.training.preview import stream_sheet
 from harmony.training.rasterizer import rasterize, unpack
 from harmony.training.rasterizer.torch_path import rasterize_torch
@@ -107,6 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     library = load_library(options.objects, device=options.device)
     training, validation = training_split(library)
     LOG.info("%d objects read in %.1f s", len(library), time.perf_counter() - start)
+    start = time.perf_counter()
+    library = with_visibility(library)
+    open_share = library.visibility.mean().item()
+    LOG.info("visibility %.3f in %.1f s", open_share, time.perf_counter() - start)
     LOG.info("%d for training, %d for validation", len(training), len(validation))
     agree = compare(library, scenes=options.scenes, image_size=128, seed=options.seed)
     agree &= compare(library, scenes=4, image_size=options.size, seed=options.seed + 1)

@@ -149,7 +149,7 @@ def _directions(
     return np.stack([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)], axis=1)
 
 
-def draw_lights(draw: CounterRandom) -> Float[np.ndarray, "n 20"]:
+def draw_lights(draw: CounterRandom) -> Float[np.ndarray, "n 21"]:
     """Draw mild lights: ambient .5 to .9, one or two directional lights, half with highlights."""
     ambient = draw.uniform(0.5, 0.9)
     sky = ambient[:, None] * draw.uniform(0.97, 1.03, columns=3) * draw.uniform(1.0, 1.12)[:, None]
@@ -167,16 +167,16 @@ def draw_lights(draw: CounterRandom) -> Float[np.ndarray, "n 20"]:
     return np.concatenate(
         [
             *(sky, ground, key_direction, key, fill_direction, fill),
-            np.stack([strength, exponent], axis=1),
+            np.stack([strength, exponent, draw.uniform(0.2, 1.0)], axis=1),
         ],
         axis=1,
     )
 
 
-def studio_lights(count: int) -> Float[np.ndarray, "n 20"]:
+def studio_lights(count: int) -> Float[np.ndarray, "n 21"]:
     """Return soft, even light for evaluation pictures: bright sky, weak key from above."""
     up = _directions(np.array([20.0, 200.0]), np.array([60.0, 35.0]))
     row = np.concatenate(
-        [[0.88] * 3, [0.66] * 3, up[0], [0.14] * 3, up[1], [0.06] * 3, [0.04, 20.0]]
+        [[0.88] * 3, [0.66] * 3, up[0], [0.14] * 3, up[1], [0.06] * 3, [0.04, 20.0, 0.7]]
     )
     return np.tile(row, (count, 1))
