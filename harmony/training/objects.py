@@ -19,6 +19,7 @@ from harmony.training.patterns import make_patterns
 UNNAMED_CATEGORY = "random shape"
 HELD_OUT_NAMES = 200
 MAX_OBJECTS_OF_HELD_OUT_NAME = 4
+HOLE_ALPHA = 128
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _pack_textures(
             layers.append(rows[id(picture)])
     start = _offsets(p.shape[0] * p.shape[1] for p in pictures)
     table = [
-        (start[i], p.shape[1], p.shape[0], int(p[..., 3].min() < 128))
+        (start[i], p.shape[1], p.shape[0], int(p[..., 3].min() < HOLE_ALPHA))
         for i, p in enumerate(pictures)
     ]
     flat = [np.empty((0, 4), np.uint8), *(p.reshape(-1, 4) for p in pictures)]

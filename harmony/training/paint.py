@@ -84,15 +84,15 @@ def _recolor(draw: CounterRandom) -> tuple[Float[np.ndarray, "I 3 3"], Float[np.
     permutation = np.eye(3)[PERMUTATIONS[choice]]
     saturation = draw.uniform(0.6, 1.35)[:, None, None]
     saturate = saturation * np.eye(3) + (1 - saturation) * np.broadcast_to(LUMA, (3, 3))
-    gain = draw.uniform(0.8, 1.12)[:, None] * draw.uniform(0.92, 1.08, columns=3)
-    gamma = np.exp(draw.uniform(-0.25, 0.3))
+    gain = draw.uniform(0.85, 1.15)[:, None] * draw.uniform(0.92, 1.08, columns=3)
+    gamma = np.exp(draw.uniform(-0.35, 0.25))
     return gain[:, :, None] * (saturate @ permutation), gamma
 
 
 def _palette(draw: CounterRandom) -> Float[np.ndarray, "L 3"]:
     vivid = draw.chance(0.7)
     saturation = np.where(vivid, draw.uniform(0.3, 0.95), draw.uniform(0.0, 0.12))
-    return hsv_to_rgb(draw.uniform(), saturation, draw.uniform(0.15, 0.97))
+    return hsv_to_rgb(draw.uniform(), saturation, draw.uniform(0.2, 1.0))
 
 
 def draw_paint(

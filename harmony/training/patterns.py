@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 SIZE = 128
+MORTAR = (0.08, 0.14)  # share of a brick's length and height
 COUNT = 120
 
 Field = Float[np.ndarray, "s s"]
@@ -70,7 +71,7 @@ def _bricks(rng: np.random.Generator, size: int) -> Field:
     x, y = _grid(size)
     rows = 2 * rng.integers(2, 6)
     shift = 0.5 * (np.floor(y * rows) % 2)
-    inside = ((x * rows / 2 + shift) % 1 > 0.08) & ((y * rows) % 1 > 0.14)
+    inside = ((x * rows / 2 + shift) % 1 > MORTAR[0]) & ((y * rows) % 1 > MORTAR[1])
     return inside * (0.7 + 0.3 * _cloud(rng, size, 1.0))
 
 
