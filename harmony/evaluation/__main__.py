@@ -1,7 +1,8 @@
 """Evaluate a model against ground truth.
 
-`python -m harmony.evaluation --dataset DIR --output OUT`; `accelerate launch -m harmony.evaluation`
-spreads the objects over processes and writes the same bytes.
+`python -m harmony.evaluation --dataset DIR --output OUT`. Started by `accelerate launch -m` (several
+GPUs) or `torchrun --nproc_per_node N -m` (CPUs too), it spreads the objects over the processes and
+writes the same bytes.
 """
 
 from __future__ import annotations
@@ -78,16 +79,21 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _choose_device(name: str, state: PartialState) -> torch.device:
-    chosen = choose_device(name)
-    if chosen.type == "cuda" and state.num_processes > 1:
-        return torch.device("cuda", state.local_process_index)
-    return chosen
+def join_processes(device_name: str) -> tuple[PartialState, torch.device]:
+    """Join the other processes, if there are any, and choose this one's device.
+
+    Raises:
+        ValueError: This machine has no such device.
+    """
+    device = choose_device(device_name)
+    state = PartialState(cpu=device.type == "cpu")
+    if device.type == "cuda" and state.num_processes > 1:
+        device = torch.device("cuda", state.local_process_index)
+    return state, device
 
 
 def run(
     options: argparse.Namespace,
-    state: PartialState,
     load: Callable[[str, torch.device], MultiviewDenoiser] = load_model,
 ) -> str:
     """Do what the command line asks and return the tables.
@@ -95,6 +101,7 @@ def run(
     Raises:
         ValueError: It cannot be done; the sentence says why.
     """
+    state, device = join_processes(options.device)
     names = tuple(name for name in options.objects.split(",") if name)
     objects = find_objects(options.dataset, names)
     settings = RunSettings(
@@ -103,7 +110,6 @@ def run(
         validate_settings(SamplerSettings(options.sampler, options.steps, options.eta)),
     )
     set_threads(options.threads)
-    device = _choose_device(options.device, state)
     instruments = Instruments(
         scorer=CDScorer.load(options.encoder, device),
         flow=load_flow(options.flow, device, _say if state.is_main_process else _ignore),
@@ -137,10 +143,9 @@ def _report(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 2 refused."""
     options = build_parser().parse_args(arguments)
-    state = PartialState(cpu=options.device == "cpu")
     try:
-        text = run(options, state)
-    except ValueError as error:
+        text = run(options)
+    except (ValueError, FileNotFoundError) as error:
         _say(str(error))
         return EXIT_REFUSED
     if text:

@@ -92,7 +92,7 @@ def _conditions(run: Mapping[str, Any], summaries: Sequence[RuleSummary], how: s
     objects = summaries[0].objects if summaries else 0
     seeds = ", ".join(str(seed) for seed in run["seeds"])
     return (
-        f"{objects} objects, seeds {seeds}, {run['sampler']} with {run['steps']} steps and eta"
+        f"{objects} {'object' if objects == 1 else 'objects'}, seeds {seeds}, {run['sampler']} with {run['steps']} steps and eta"
         f" {run['eta']:g}. Aggregate: {HOW_SAMPLES[how]}, then the mean over objects; CD is"
         " (mean D) / (mean S_var) over all samples.\n\n"
         f"LPIPS: {run['lpips']}. E_flow by {run['e_flow_estimator']}. CD by the CLIP encoder"

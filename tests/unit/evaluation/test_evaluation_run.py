@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import PartialState
 
 from harmony.evaluation.__main__ import build_parser, run
 from harmony.evaluation.dataset import find_objects
@@ -171,7 +170,7 @@ def test_command_line_writes_tables(dataset: Path, tiny_encoder: Path, tmp_path:
             *("--rules", "cfg:1", "--seeds", "0", "--steps", "2", "--objects", "box1"),
         ]
     )
-    text = run(options, PartialState(cpu=True), load=lambda name, device: FakeDenoiser())
+    text = run(options, load=lambda name, device: FakeDenoiser())
     assert text == (tmp_path / "out" / "tables.md").read_text()
     assert "| cfg:1 | 2 |" in text
     content = json.loads((tmp_path / "out" / "metrics.json").read_text())
