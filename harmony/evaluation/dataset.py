@@ -73,7 +73,8 @@ def _on_white(path: Path) -> Float[Tensor, "3 H W"]:
     with Image.open(path) as picture:
         rgba = np.asarray(picture.convert("RGBA"))
     values = torch.from_numpy(rgba.copy()).permute(2, 0, 1).to(torch.float32) / 255
-    return values[:3] * values[3:] + 1 - values[3:]
+    # To 8 bit like the generated views, so that the truth compared with itself is exact.
+    return ((values[:3] * values[3:] + 1 - values[3:]) * 255).round() / 255
 
 
 def find_objects(dataset: Path, names: tuple[str, ...] = ()) -> tuple[EvaluationObject, ...]:

@@ -1,8 +1,8 @@
 """Optical flow between neighbouring views, for E_flow.
 
 The published protocol uses RAFT (arXiv 2003.12039) with its "things" weights and 20 updates.
-Where those weights cannot be had, iterative Lucas-Kanade (`skimage`) stands in; its values do not
-compare with published ones, so every record names its estimator.
+Where those weights cannot be had, `lucas_kanade` stands in; its values do not compare with
+published ones, so every run names its estimator.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.error import URLError
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from harmony.evaluation.lucas_kanade import lucas_kanade_flow
 
 RAFT = "raft-things"
 LUCAS_KANADE = "lucas-kanade"
@@ -23,9 +24,6 @@ NO_FLOW = "none"
 AUTO = "auto"
 FLOW_CHOICES = (AUTO, RAFT, LUCAS_KANADE, NO_FLOW)
 RAFT_UPDATES = 20
-LUCAS_KANADE_RADIUS = 7
-LUCAS_KANADE_WARPS = 10
-GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 Pair = Callable[[Float[Tensor, "B 3 H W"], Float[Tensor, "B 3 H W"]], Float[Tensor, "B 2 H W"]]
 
@@ -59,7 +57,7 @@ def load_flow(
 
     Args:
         choice: One of `FLOW_CHOICES`; "auto" takes RAFT where its weights can be had.
-        device: Where RAFT computes.
+        device: Where it computes.
         on_message: Told what stands in for what.
 
     Raises:
@@ -70,7 +68,7 @@ def load_flow(
     if choice == NO_FLOW:
         return None
     if choice == LUCAS_KANADE:
-        return FlowEstimator(LUCAS_KANADE, lucas_kanade_flow)
+        return _lucas_kanade(device)
     try:
         return FlowEstimator(RAFT, _load_raft(device))
     except (URLError, OSError) as error:
@@ -82,22 +80,14 @@ def load_flow(
         f"RAFT's weights could not be fetched; E_flow uses {LUCAS_KANADE} instead, whose values "
         "do not compare with published ones."
     )
-    return FlowEstimator(LUCAS_KANADE, lucas_kanade_flow)
+    return _lucas_kanade(device)
 
 
-def lucas_kanade_flow(
-    pictures: Float[Tensor, "B 3 H W"], moved: Float[Tensor, "B 3 H W"]
-) -> Float[Tensor, "B 2 H W"]:
-    """Return iterative Lucas-Kanade flow: moved(p + flow(p)) = pictures(p)."""
-    from skimage.registration import optical_flow_ilk
+def _lucas_kanade(device: torch.device) -> FlowEstimator:
+    def estimate(pictures: Tensor, moved: Tensor) -> Tensor:
+        return lucas_kanade_flow(pictures.to(device), moved.to(device)).cpu()
 
-    weights = torch.tensor(GREY_WEIGHTS).view(1, 3, 1, 1)
-    greys = [(side.cpu() * weights).sum(dim=1).numpy() for side in (pictures, moved)]
-    flows = [
-        optical_flow_ilk(one, other, radius=LUCAS_KANADE_RADIUS, num_warp=LUCAS_KANADE_WARPS)[::-1]
-        for one, other in zip(*greys, strict=True)
-    ]
-    return torch.from_numpy(np.stack(flows).astype(np.float32))
+    return FlowEstimator(LUCAS_KANADE, estimate)
 
 
 def _load_raft(device: torch.device) -> Pair:
