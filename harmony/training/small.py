@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=96, help="samples a step and process")
     parser.add_argument("--new-scenes", type=int, default=24, help="rendered a step and process")
     parser.add_argument("--peak", type=float, default=1.0, help="learning rate, 1 is usual")
+    parser.add_argument("--warmup-steps", type=int, default=300)
+    parser.add_argument("--decay-share", type=float, default=0.4, help="of the time, at the end")
     parser.add_argument("--ring", type=int, default=3072, help="scenes kept for each process")
     parser.add_argument("--procedural", type=int, default=0, help="procedural objects besides")
     parser.add_argument("--workers", type=int, default=8, help="processes that make them")
@@ -81,6 +83,8 @@ def run(options: argparse.Namespace) -> None:
         new_scenes=options.new_scenes,
         seed=options.seed,
         peak=options.peak,
+        warmup_steps=options.warmup_steps,
+        decay_share=options.decay_share,
         compile=not options.no_compile and processes.device.type == "cuda",
     )
     train(FlowObjective(network), state, scenes, processes, settings, options.output)
