@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, required=True, help=f"mesh file ({', '.join(MESH_ENDINGS)})"
     )
-    parser.add_argument("--quality", choices=list(QUALITIES), default="draft")
+    parser.add_argument("--quality", choices=list(QUALITIES), default="standard")
     return parser
 
 
