@@ -31,6 +31,7 @@ class CarvingRound:
     Attributes:
         image_size: Side at which pictures are compared; smaller pictures are not enlarged.
         sweep: How depths are searched around the current surface.
+        colored: Compare all three channels instead of grey.
         least_score: Correlation below which a depth is not believed.
         least_votes: Of the four next views so many must have measured the same surface.
         tolerance: Largest difference of depth that counts as the same, in world units.
@@ -40,7 +41,8 @@ class CarvingRound:
 
     image_size: int
     sweep: SweepSettings
-    least_score: float = 0.3
+    colored: bool = False
+    least_score: float = 0.0
     least_votes: int = 2
     tolerance: float = 0.01
     truncation: float = 0.02
@@ -55,20 +57,26 @@ def even_offsets(first: float, last: float, step: float) -> tuple[float, ...]:
 COARSE_TO_FINE = (
     CarvingRound(
         image_size=128,
-        sweep=SweepSettings(even_offsets(-0.02, 0.45, 0.01)),
+        sweep=SweepSettings(even_offsets(-0.02, 0.43, 0.01)),
+        colored=True,
         tolerance=0.02,
         truncation=0.03,
     ),
     CarvingRound(image_size=256, sweep=SweepSettings(even_offsets(-0.04, 0.04, 0.005), window=9)),
+    CarvingRound(image_size=256, sweep=SweepSettings(even_offsets(-0.024, 0.024, 0.003), window=7)),
 )
 
 
-def resized(photographs: Photographs, size: int) -> tuple[Float[Tensor, "N 1 h h"], Cameras]:
-    """Return grey pictures of at most `size` pixels and the cameras that fit them."""
+def resized(
+    photographs: Photographs, size: int, *, colored: bool = False
+) -> tuple[Float[Tensor, "N C h h"], Cameras]:
+    """Return pictures (grey, or in colour) of at most `size` pixels and the cameras that fit them."""
     original = photographs.cameras
     size = min(size, original.image_size)
-    grey = torch.einsum("nchw,c->nhw", torch.from_numpy(photographs.pixels), torch.tensor(_GREY))
-    pictures = F.interpolate(grey[:, None], size=(size, size), mode="area")
+    pictures = torch.from_numpy(photographs.pixels)
+    if not colored:
+        pictures = torch.einsum("nchw,c->nhw", pictures, torch.tensor(_GREY))[:, None]
+    pictures = F.interpolate(pictures, size=(size, size), mode="area")
     scale = np.diag([size / original.image_size] * 2 + [1.0])
     cameras = Cameras(
         intrinsics=scale @ original.intrinsics,
@@ -106,7 +114,7 @@ def carve(
         def tell(share: float, number: int = number) -> None:
             on_view((number + share) / len(rounds))
 
-        pictures, cameras = resized(photographs, settings.image_size)
+        pictures, cameras = resized(photographs, settings.image_size, colored=settings.colored)
         depths, weights = _measure(
             pictures, cameras, (vertices, faces), settings, tell, bounded=number == 0
         )
@@ -125,7 +133,7 @@ def _cores(photographs: Photographs) -> np.ndarray:
 
 
 def _measure(
-    pictures: Float[Tensor, "N 1 h h"],
+    pictures: Float[Tensor, "N C h h"],
     cameras: Cameras,
     surface: tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]],
     settings: CarvingRound,

@@ -79,7 +79,7 @@ def fuse(
     active = torch.nonzero(flat > -2 * grid.spacing)[:, 0]
     points = grid.points()[active]
     total = torch.full((len(active),), inertia * truncation)
-    weight = torch.full((len(active),), inertia)
+    weight = torch.full((len(active),), float(inertia))
     for depth, trust, pose in zip(depths, weights, cameras.poses, strict=True):
         uv, z = project_points(points, cameras.intrinsics, pose)
         share = _lookup(trust, uv)

@@ -27,7 +27,7 @@ from harmony.reconstruction.records import (
     Reconstruction,
     ReconstructionReport,
 )
-from harmony.reconstruction.rejection import contradicting_views
+from harmony.reconstruction.rejection import without_contradictions
 from harmony.reconstruction.surface import (
     decimate,
     extract_surface,
@@ -60,7 +60,7 @@ class Quality:
 
 QUALITIES: Mapping[str, Quality] = {
     "draft": Quality(spacing=0.0125, faces=20_000, smoothing=3),
-    "standard": Quality(spacing=0.008, faces=60_000, smoothing=3, rounds=COARSE_TO_FINE),
+    "standard": Quality(spacing=0.01, faces=60_000, smoothing=3, rounds=COARSE_TO_FINE),
 }
 
 
@@ -107,14 +107,6 @@ def reconstruct(
     mesh = Mesh(vertices.astype(np.float32), faces.astype(np.int32), colors.astype(np.float32))
     tell(Progress("done", 1.0))
     return Reconstruction(mesh, report)
-
-
-def without_contradictions(photographs: Photographs) -> tuple[Photographs, tuple[int, ...]]:
-    """Return the views that agree with each other, and the numbers of those left out."""
-    silhouettes = signed_silhouettes(photographs.alpha)
-    rejected = contradicting_views(silhouettes, photographs.cameras)
-    kept = [view for view in range(len(photographs.indices)) if view not in rejected]
-    return photographs.subset(kept), tuple(photographs.indices[view] for view in rejected)
 
 
 def solid_surface(

@@ -13,12 +13,21 @@ from scipy import ndimage
 
 from harmony.cameras import Cameras
 from harmony.reconstruction.grid import VoxelGrid, project_points, sample_image
-from harmony.reconstruction.hull import MAX_HEIGHT, REACH
+from harmony.reconstruction.hull import MAX_HEIGHT, REACH, signed_silhouettes
+from harmony.reconstruction.records import Photographs
 
 MAX_REJECTED = 5
 _SPACING = 0.025
 _PICTURE = 64
 _RECOVERED = 0.01
+
+
+def without_contradictions(photographs: Photographs) -> tuple[Photographs, tuple[int, ...]]:
+    """Return the views that agree with each other, and the numbers of those left out."""
+    silhouettes = signed_silhouettes(photographs.alpha)
+    rejected = contradicting_views(silhouettes, photographs.cameras)
+    kept = [view for view in range(len(photographs.indices)) if view not in rejected]
+    return photographs.subset(kept), tuple(photographs.indices[view] for view in rejected)
 
 
 def contradicting_views(
