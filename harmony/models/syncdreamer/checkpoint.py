@@ -20,7 +20,8 @@ from harmony.models.syncdreamer.config import (
 )
 from harmony.models.syncdreamer.network import SyncDreamerNetwork
 
-CARD_NAME = "card.json"
+CARD_NAME = "config.json"
+KIND = "syncdreamer"
 SHARD_BYTES = 512 << 20
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 HASH_BLOCK = 8 << 20
@@ -87,7 +88,8 @@ def save_shard(folder: Path, index: int, count: int, tensors: dict[str, Tensor])
 
 def write_card(folder: Path, card: WeightsCard) -> None:
     """Write the card, last of all: a folder with a card is complete."""
-    values: dict[str, Any] = asdict(card) | {"config": config_to_dict(card.config)}
+    values: dict[str, Any] = {"kind": KIND} | asdict(card)
+    values["config"] = config_to_dict(card.config)
     (folder / CARD_NAME).write_text(json.dumps(values, indent=2) + "\n")
 
 
@@ -105,9 +107,11 @@ def read_card(folder: Path) -> WeightsCard:
         )
     try:
         values = json.loads(path.read_text())
+        if values.pop("kind") != KIND:
+            raise ValueError("it names another kind of model")
         values["config"] = config_from_dict(values["config"])
         card = WeightsCard(**values)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); convert the weights again.") from error
     if card.dtype not in DTYPES or any(Path(name).name != name for name in card.shards):
         raise ValueError(f"{path} is damaged; convert the weights again.")

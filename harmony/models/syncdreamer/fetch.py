@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from huggingface_hub import cached_assets_path, hf_hub_download, try_to_load_from_cache
@@ -151,7 +152,10 @@ def _progress_bar(source: WeightsSource, on_progress: OnProgress | None) -> type
     """Return a progress bar class that also reports to `on_progress`."""
 
     class ReportingBar(tqdm):
-        done = 0
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            # A resumed download starts at what is there already.
+            self.done = int(kwargs.get("initial") or 0)
+            super().__init__(*args, **kwargs)
 
         def update(self, n: float | None = 1) -> bool | None:
             self.done += int(n or 0)

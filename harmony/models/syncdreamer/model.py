@@ -22,6 +22,7 @@ from harmony.models.syncdreamer.branches import BranchPlan, plan_branches
 from harmony.models.syncdreamer.embeddings import view_embedding
 from harmony.models.syncdreamer.image_encoder import embed_image
 from harmony.models.syncdreamer.network import (
+    SamplingGrids,
     SyncDreamerNetwork,
     pack_view_inputs,
     sampling_grids,
@@ -107,6 +108,11 @@ class SyncDreamer:
         """The networks."""
         return self._network
 
+    @property
+    def grids(self) -> SamplingGrids:
+        """The fixed cameras' sampling grids."""
+        return self._grids
+
     @torch.inference_mode()
     def encode_reference(self, reference: ReferenceImage) -> Condition:
         """Encode the reference once: input latent, view tokens and all that follows from them.
@@ -180,7 +186,7 @@ class SyncDreamer:
 
     @torch.inference_mode()
     def decode(self, latents: Float[Tensor, "S N C h w"]) -> Views:
-        """Turn latents into pictures in [0, 1] and their foreground masks.
+        """Turn latents into pictures in [0, 1] and their foreground masks, both on the CPU.
 
         Raises:
             ValueError: The latents are not finite (float16 overflowed).
@@ -199,7 +205,7 @@ class SyncDreamer:
             pixels = memory.with_halving(
                 lambda count: self._decode(flat, count), limit, self._device
             )
-        pixels = pixels.unflatten(0, latents.shape[:2])
+        pixels = pixels.unflatten(0, latents.shape[:2]).cpu()
         return Views(pixels, foreground_mask(pixels))
 
     def preview(self, predicted_clean: Float[Tensor, "S N C h w"]) -> Float[Tensor, "S N 3 h w"]:

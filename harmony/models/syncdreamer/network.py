@@ -25,7 +25,6 @@ from harmony.models.syncdreamer.volumes import (
     resample_frustums,
     unproject,
 )
-from harmony.records import Branch
 
 
 @dataclass(frozen=True)
@@ -216,8 +215,3 @@ def unpack_view_inputs(tensors: Mapping[str, Tensor], views: slice) -> ViewInput
         tuple(tensors[f"attended.{i}"][views] for i in range(count)),
         tuple(tensors[f"residual.{i}"] for i in range(layers)),
     )
-
-
-def plan_result(predicted: Tensor, plan: BranchPlan) -> dict[Branch, Tensor]:
-    """Name the branch-major rows of `predicted`."""
-    return dict(zip(plan.order, predicted, strict=True))

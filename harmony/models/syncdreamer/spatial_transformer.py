@@ -52,7 +52,8 @@ class SpatialTransformer(nn.Module):
         block = self.block
         self_attention = cast(nn.Module, block.attn1)
         tokens = tokens + self_attention(block.norm1(tokens)) + attended[:, None]
-        return tokens + block.ff(block.norm3(tokens))
+        norm = cast(nn.Module, block.norm3)
+        return tokens + block.ff(norm(tokens))
 
 
 def zero_context_output(transformer: SpatialTransformer) -> Float[Tensor, " c"]:
