@@ -40,18 +40,23 @@ def _guidance(rule: str, scale: float | list[float]) -> Guidance:
 
 
 def _predict(parity: ParitySet, branches: tuple[Branch, ...]) -> dict[Branch, Tensor]:
-    """Run all branches in one batch, with the recorded volumes."""
-    unet = parity.network.unet
-    context = parity["cond.context"][:, 0]
-    attended = tuple(t.attend_single_token(context) for t in unet.spatial_transformers())
+    """Run all branches in one batch for each timestep, with the recorded volumes."""
+    unet, plan = parity.network.unet, plan_branches(branches)
     residuals = unet.zero_volume_residuals(parity.config.latent_size)
-    view = torch.zeros(len(context), 4)
-    inputs = ViewInputs(view, parity["cond.x_concat"], attended, residuals)
-    plan = plan_branches(branches)
-    t = parity["guidance.t"][:1]
-    contexts = unet.depth_contexts(parity.volumes)
-    out = parity.network.predict_rows(parity["guidance.x"], t, contexts, inputs, plan)
-    return dict(zip(plan.order, out.chunk(len(branches)), strict=True))
+    out = torch.empty(len(branches), *parity["guidance.x"].shape)
+    for t in parity["guidance.t"].unique():
+        rows = parity["guidance.t"] == t
+        context = parity["cond.context"][rows, 0]
+        attended = tuple(
+            layer.attend_single_token(context) for layer in unet.spatial_transformers()
+        )
+        view = torch.zeros(len(context), 4)
+        inputs = ViewInputs(view, parity["cond.x_concat"][rows], attended, residuals)
+        contexts = unet.depth_contexts([volume[rows] for volume in parity.volumes])
+        x = parity["guidance.x"][rows]
+        noise = parity.network.predict_rows(x, t[None], contexts, inputs, plan)
+        out[:, rows] = noise.unflatten(0, (len(branches), -1))
+    return dict(zip(plan.order, out, strict=True))
 
 
 @pytest.mark.parametrize("rule", ["none", "dg", "cfg"])

@@ -70,11 +70,11 @@ class DepthTransformer(nn.Module):
         batch, pixels = context.shape[:2]
         key_weight = self.to_k.weight.unflatten(0, (self.heads, self.head_dim))
         value_weight = self.to_v.weight.unflatten(0, (self.heads, self.head_dim))
-        query = torch.einsum("bphe,hef->bphf", query, key_weight)
+        query = torch.einsum("bphe,hef->bphf", query, key_weight) * self.head_dim**-0.5
         # The branches' heads become the query rows of one small product for each ray.
         rows = query.unflatten(0, (-1, batch)).movedim(0, 2).flatten(2, 3).flatten(0, 1)
         rays = context.flatten(0, 1)
-        scores = torch.bmm(rows, rays.transpose(1, 2)) * self.head_dim**-0.5
+        scores = torch.bmm(rows, rays.transpose(1, 2))
         weights = scores.softmax(dim=-1, dtype=torch.float32).to(rays.dtype)
         read = torch.bmm(weights, rays)
         read = read.unflatten(0, (batch, pixels)).unflatten(2, (-1, self.heads))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar, cast
 
 import torch
@@ -97,6 +98,7 @@ class SyncDreamer:
         self._grids = sampling_grids(self.config, self._device)
         self._spatial_volume = self._compiled(network.spatial_volume)
         self._denoise = self._compiled(network.denoise)
+        self._decode_latents = self._compiled(partial(decode_latents, network.autoencoder))
 
     @property
     def device(self) -> torch.device:
@@ -193,6 +195,16 @@ class SyncDreamer:
         """
         from harmony.masks import foreground_mask
 
+        pixels = self.decode_pixels(latents)
+        return Views(pixels, foreground_mask(pixels))
+
+    @torch.inference_mode()
+    def decode_pixels(self, latents: Float[Tensor, "S N C h w"]) -> Float[Tensor, "S N 3 H H"]:
+        """Turn latents into pictures in [0, 1], on the CPU.
+
+        Raises:
+            ValueError: The latents are not finite (float16 overflowed).
+        """
         if not latents.isfinite().all():
             raise ValueError(
                 "The latents are not finite: the numbers overflowed. Load the model in bfloat16 "
@@ -205,8 +217,7 @@ class SyncDreamer:
             pixels = memory.with_halving(
                 lambda count: self._decode(flat, count), limit, self._device
             )
-        pixels = pixels.unflatten(0, latents.shape[:2]).cpu()
-        return Views(pixels, foreground_mask(pixels))
+        return pixels.unflatten(0, latents.shape[:2]).cpu()
 
     def preview(self, predicted_clean: Float[Tensor, "S N C h w"]) -> Float[Tensor, "S N 3 h w"]:
         """Return 32-pixel pictures in [0, 1]: a linear map of the latent channels."""
@@ -234,9 +245,7 @@ class SyncDreamer:
         return out
 
     def _decode(self, latents: Float[Tensor, "B C h w"], limit: int) -> Float[Tensor, "B 3 H H"]:
-        pictures = [
-            decode_latents(self._network.autoencoder, part).float() for part in latents.split(limit)
-        ]
+        pictures = [self._decode_latents(part).float() for part in latents.split(limit)]
         return (torch.cat(pictures).clamp(-1, 1) + 1) / 2
 
     def _check(self, latents: Tensor, timestep: int) -> None:

@@ -161,6 +161,27 @@ def test_whole_road_is_repeatable(syncdreamer: SyncDreamer, condition: Condition
     assert runs[0].isfinite().all()
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("compile_mode", [None, "default"])
+def test_gpu_agrees_with_the_cpu(condition: Condition, compile_mode: str | None) -> None:
+    settings = RuntimeSettings(compile_mode=compile_mode)
+    gpu = SyncDreamer(
+        build_network(),
+        weights_sha256="",
+        device="cuda",
+        dtype=torch.float16,
+        settings=settings,
+    )
+    cpu = SyncDreamer(build_network(), weights_sha256="")
+    encoded = gpu.encode_reference(_reference())
+    actual = gpu.predict(_latents(2).cuda(), 500, encoded, BRANCHES)
+    expected = cpu.predict(_latents(2), 500, condition, BRANCHES)
+    for branch in BRANCHES:
+        assert torch.allclose(actual[branch].cpu(), expected[branch], atol=0.03), branch
+    pictures = gpu.decode(_latents().cuda()).pixels
+    assert torch.allclose(pictures, cpu.decode(_latents()).pixels, atol=0.02)
+
+
 def test_bad_input(syncdreamer: SyncDreamer, condition: Condition) -> None:
     small = replace(_reference(), pixels=torch.zeros(3, 32, 32))
     with pytest.raises(ValueError, match="64"):
