@@ -105,7 +105,7 @@ def print_profile(model: SyncDreamer, condition: Condition, seeds: int) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Time SyncDreamer.")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", choices=list(DTYPES), help="default: float16 on CUDA")
     parser.add_argument("--size", choices=["official", "tiny"], default="official")

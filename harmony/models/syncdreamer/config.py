@@ -74,10 +74,11 @@ class SyncDreamerConfig:
     view_count: int = 16
 
     def __post_init__(self) -> None:
-        if self.latent_size % 8:
+        sizes = (self.latent_size, self.volume.spatial_size, self.volume.frustum_depth)
+        if any(size % 8 for size in sizes):
             raise ValueError(
-                f"Latent width is {self.latent_size}; it must be a multiple of 8, "
-                "because the U-Net halves it three times."
+                f"Latent width, volume side and frustum depth are {sizes}; each must be a multiple "
+                "of 8, because the networks halve it three times."
             )
 
     @property

@@ -83,5 +83,8 @@ class DepthTransformer(nn.Module):
 
     def _project_out(self, read: Float[Tensor, "B hw m"], height: int, width: int) -> Tensor:
         hidden = self.to_out(read).transpose(1, 2).unflatten(2, (height, width))
+        if hidden.device.type == "cpu":
+            # PyTorch's CPU group norm loses digits on channels-last input of little variance.
+            hidden = hidden.contiguous()
         hidden = self.conv1(F.relu(self.norm1(hidden)))
         return self.conv2(F.relu(self.norm2(hidden)))
