@@ -104,7 +104,7 @@ def download(
         raise WeightsUnavailableError(
             f"SyncDreamer's weights are not on this machine and {source.repo_id} cannot be "
             f"reached ({type(error).__name__}). Go online once ({source.size / 1e9:.2f} GB), or "
-            f"name a local {source.filename} with --weights or {VARIABLE}."
+            f"set {VARIABLE} to a local {source.filename} or its converted folder."
         ) from error
     checkpoint = Path(found)
     if file_sha256(checkpoint, on_progress) != source.sha256:

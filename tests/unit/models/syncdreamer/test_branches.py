@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harmony.models.syncdreamer.branches import BRANCH_INPUTS, plan_branches, unet_input
+from harmony.models.syncdreamer.depth_attention import DepthTransformer
 from harmony.models.syncdreamer.model import SyncDreamer
 from harmony.models.syncdreamer.network import SyncDreamerNetwork
 from harmony.models.syncdreamer.unet import MultiviewUNet
@@ -107,6 +108,41 @@ def test_branches_that_differ_in_the_volume_share_the_first_half(
     rows.clear()
     syncdreamer.predict(one, 401, condition, [Branch.FULL, Branch.NO_VIEWS_OFFICIAL])
     assert sum(rows) == 2 * TINY.view_count
+
+
+def test_what_every_step_shares_is_not_computed_again(
+    syncdreamer: SyncDreamer, condition: Condition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> Tensor:
+        raise AssertionError("computed again")
+
+    unet = syncdreamer.network.unet
+    for transformer in unet.spatial_transformers():
+        attention = transformer.get_submodule("block.attn2")
+        for name in ("to_q", "to_k", "to_v", "to_out.0"):
+            monkeypatch.setattr(attention.get_submodule(name), "forward", refuse)
+    monkeypatch.setattr(unet, "zero_volume_residuals", refuse)
+    for part in ("context_projection", "autoencoder", "image_encoder"):
+        monkeypatch.setattr(syncdreamer.network.get_submodule(part), "forward", refuse)
+    syncdreamer.predict(latents()[:1], 401, condition, tuple(Branch))
+
+
+def test_contexts_are_shared_by_the_branches_that_keep_the_volume(
+    syncdreamer: SyncDreamer, condition: Condition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = []
+    project = DepthTransformer.project_context
+
+    def counting(self: DepthTransformer, volume: Tensor) -> Tensor:
+        rows.append(len(volume))
+        return project(self, volume)
+
+    monkeypatch.setattr(DepthTransformer, "project_context", counting)
+    layers = len(syncdreamer.network.unet.depth_transformers)
+    for branches in ([Branch.FULL], [Branch.FULL, Branch.NO_REFERENCE], tuple(Branch)):
+        rows.clear()
+        syncdreamer.predict(latents()[:1], 401, condition, branches)
+        assert sum(rows) == layers * TINY.view_count
 
 
 def test_plan() -> None:

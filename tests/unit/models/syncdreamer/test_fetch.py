@@ -90,7 +90,7 @@ def test_given_path_and_variable(
 def test_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(fetch, "try_to_load_from_cache", lambda *_: "cached")
     source = WeightsSource(repo_id="nobody/such-a-repository")
-    with pytest.raises(WeightsUnavailableError, match=r"nobody/such.*5\.57 GB.*--weights"):
+    with pytest.raises(WeightsUnavailableError, match=rf"nobody/such.*5\.57 GB.*{VARIABLE}"):
         find_weights(source=source, cache=tmp_path, local_only=True)
 
     def unreachable(*_: object, **__: object) -> str:
