@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -140,7 +140,7 @@ def generate(
     scorer: Scorer | None = None,
     seeds_per_pass: int | None = None,
     preview_every: int = 1,
-) -> Iterator[StepEvent | SampleEvent]:
+) -> Generator[StepEvent | SampleEvent]:
     """Paint one sample for each seed of the recipe.
 
     On the CPU every seed has its own pass, so that it comes out bit for bit the same alone and
@@ -155,7 +155,7 @@ def generate(
         preview_every: A preview comes with every n-th step and the last one; 0 means none.
 
     Returns:
-        An iterator; closing it stops the work within one step. Events of one pass come in order:
+        A generator; closing it stops the work within one step. Events of one pass come in order:
         its steps, then one `SampleEvent` for each of its seeds.
 
     Raises:
@@ -184,7 +184,7 @@ def _run(
     scorer: Scorer | None,
     seeds_per_pass: int,
     preview_every: int,
-) -> Iterator[StepEvent | SampleEvent]:
+) -> Generator[StepEvent | SampleEvent]:
     with torch.inference_mode():
         condition = model.encode_reference(reference)
     passes = _split(recipe.seeds, seeds_per_pass)

@@ -79,6 +79,7 @@ def test_exif_rotation_is_applied(orientation):
     assert np.array_equal(np.asarray(read_image(loaded).image), np.asarray(upright))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 def test_unreadable_exif_is_left_aside():
     data = encoded(picture(), "PNG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7fgarbage")
     assert_near(read_image(data).image, (8, 6), GREEN, 0)
@@ -226,6 +227,7 @@ def test_what_is_no_picture_is_refused_in_a_sentence(kind):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 def test_corrupt_bytes_never_raise_anything_else():
     draw = np.random.default_rng(1)
     for kind in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"):

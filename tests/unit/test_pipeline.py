@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from harmony.pipeline import SampleEvent, StepEvent, generate, prepare, to_uint8
 from harmony.records import Branch, CDScore, Guidance, Recipe, SamplerSettings, Views
+from harmony.sampling import SAMPLERS
 from tests.fakes import FakeDenoiser
 
 
@@ -55,8 +59,6 @@ def test_a_picture_with_a_mask_needs_no_network_and_says_so():
 
 def test_preparing_warns_in_sentences():
     frames = [Image.new("RGB", (300, 300), colour) for colour in ("red", "blue")]
-    import io
-
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     with Image.open(buffer) as animation:
@@ -125,7 +127,7 @@ def test_closing_stops_within_one_step(model):
     walk = generate(model, prepared().reference, recipe(steps=50))
     for _ in range(3):
         next(walk)
-    walk.close()  # pyright: ignore[reportAttributeAccessIssue]
+    walk.close()
     assert len(model.calls) == 3
 
 
@@ -143,9 +145,10 @@ def test_bad_recipes_are_refused_before_the_reference_is_encoded(model):
     for wanted in bad:
         with pytest.raises(ValueError, match=r".\.$"):
             generate(model, reference, wanted)
-    for options in ({"seeds_per_pass": 0}, {"preview_every": -1}):
-        with pytest.raises(ValueError, match="or more"):
-            generate(model, reference, recipe(), **options)
+    with pytest.raises(ValueError, match="or more"):
+        generate(model, reference, recipe(), seeds_per_pass=0)
+    with pytest.raises(ValueError, match="or more"):
+        generate(model, reference, recipe(), preview_every=-1)
     assert model.encoded == 0
 
 
@@ -171,8 +174,6 @@ def test_the_scorer_sees_every_sample(model):
 
 
 def test_a_name_that_cannot_be_scored_is_refused_at_once(model):
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="needs letters"):
         generate(model, prepared().reference, replace(recipe(), object_name="3"), scorer=_Scorer())
 
@@ -247,3 +248,15 @@ def test_no_guidance_costs_one_branch(model):
 def test_bytes_are_rounded_and_clamped():
     values = torch.tensor([-1.0, 0.0, 0.5, 0.999, 1.0, 2.0]).view(1, 1, 6).expand(3, 1, 6)
     assert to_uint8(values)[0, :, 0].tolist() == [0, 0, 128, 255, 255, 255]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("sampler", list(SAMPLERS))
+def test_a_gpu_paints_the_same_from_the_same_seeds(sampler):
+    wanted = replace(recipe(), sampler=SamplerSettings(sampler, 4, 1.0))
+    _, expected = run(FakeDenoiser(), wanted)
+    steps, samples = run(FakeDenoiser(device="cuda"), wanted)
+    assert {event.seeds for event in steps} == {(0, 1, 2)}
+    for one, other in zip(samples, expected, strict=True):
+        assert one.views.pixels.device.type == "cpu"
+        torch.testing.assert_close(one.views.pixels, other.views.pixels, atol=2e-3, rtol=0)
