@@ -28,8 +28,9 @@ from harmony.models.syncdreamer.config import (
     UNetConfig,
     VolumeConfig,
 )
-from harmony.models.syncdreamer.model import RuntimeSettings, SyncDreamer
+from harmony.models.syncdreamer.model import SyncDreamer
 from harmony.models.syncdreamer.network import SyncDreamerNetwork
+from harmony.models.syncdreamer.runtime import RuntimeSettings
 from harmony.noise import SeededNoise
 from harmony.records import Branch, Condition, ReferenceImage
 from harmony.sampling import sample

@@ -9,7 +9,8 @@ import torch
 from harmony.devices import choose_dtype
 from harmony.models.syncdreamer.checkpoint import OnProgress, load_network, read_card
 from harmony.models.syncdreamer.fetch import WeightsSource, find_weights
-from harmony.models.syncdreamer.model import RuntimeSettings, SyncDreamer
+from harmony.models.syncdreamer.model import SyncDreamer
+from harmony.models.syncdreamer.runtime import RuntimeSettings
 
 
 def load_syncdreamer(

@@ -79,17 +79,19 @@ def _largest_divisor(number: int, limit: int) -> int:
     return max(d for d in range(1, min(number, max(limit, 1)) + 1) if number % d == 0)
 
 
-def with_halving(run: Callable[[int], Result], limit: int, device: torch.device) -> Result:
-    """Return `run(limit)`; where memory runs out, try `run(limit // 2)` once.
+def with_halving(
+    run: Callable[[int], Result], limit: int, device: torch.device
+) -> tuple[Result, int]:
+    """Return `run(limit)` and `limit`; where memory runs out, the same with `limit // 2`, once.
 
     Raises:
         torch.OutOfMemoryError: The second try does not fit either, or a single view does not.
     """
     try:
-        return run(limit)
+        return run(limit), limit
     except torch.OutOfMemoryError:
         if limit == 1:
             raise
     # Outside the handler: the error's traceback would keep the failed try's tensors alive.
     release_memory(device)
-    return run(limit // 2)
+    return run(limit // 2), limit // 2

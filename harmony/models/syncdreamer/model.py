@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from harmony.guidance import RULES
@@ -29,6 +27,12 @@ from harmony.models.syncdreamer.network import (
     sampling_grids,
     unpack_view_inputs,
 )
+from harmony.models.syncdreamer.runtime import (
+    RuntimeSettings,
+    compiled,
+    convolution_kernels,
+    place,
+)
 from harmony.models.syncdreamer.schedule import noise_schedule
 from harmony.records import (
     Branch,
@@ -42,25 +46,6 @@ from harmony.records import (
 
 LOW_MEMORY_VIEWS = 2
 MAX_ELEVATION_DEG = 90.0
-Function = TypeVar("Function", bound=Callable)
-
-
-@dataclass(frozen=True)
-class RuntimeSettings:
-    """How the networks run; none of it changes what they compute.
-
-    Attributes:
-        low_memory: Two views at a time, and the autoencoder and the image tower stay on the CPU
-            while they are not in use.
-        compile_mode: A mode of `torch.compile` ("default", "max-autotune-no-cudagraphs", ...),
-            or None to run without compiling.
-        autotune_convolutions: Let cuDNN try its kernels and take the fastest; the choice, and
-            with it the last bits of a result, may differ from run to run.
-    """
-
-    low_memory: bool = False
-    compile_mode: str | None = None
-    autotune_convolutions: bool = False
 
 
 class SyncDreamer:
@@ -93,12 +78,14 @@ class SyncDreamer:
         self.guidance_rules = tuple(RULES)
         self._device = torch.device(device)
         self._dtype = dtype
+        self._known_limits: dict[str, int] = {}
         self._network = network.eval().requires_grad_(False)
-        self._place()
+        place(network, self._device, dtype, self.settings)
         self._grids = sampling_grids(self.config, self._device)
-        self._spatial_volume = self._compiled(network.spatial_volume)
-        self._denoise = self._compiled(network.denoise)
-        self._decode_latents = self._compiled(partial(decode_latents, network.autoencoder))
+        self._spatial_volume = compiled(network.spatial_volume, self.settings)
+        self._denoise = compiled(network.denoise, self.settings)
+        decode = partial(decode_latents, network.autoencoder)
+        self._decode_latents = compiled(decode, self.settings)
 
     @property
     def device(self) -> torch.device:
@@ -177,13 +164,12 @@ class SyncDreamer:
         plan = plan_branches(branches)
         x = latents.to(self._device, self._dtype)
         size = memory.denoise_bytes(self.config, len(plan.order), self._dtype.itemsize)
-        limit = self._limit(size, latents.shape[0] * self.view_count)
-        with self._kernels():
-            out = memory.with_halving(
-                lambda views: self._predict(x, timestep, condition, plan, views),
-                limit,
-                self._device,
-            )
+        out = self._within_memory(
+            lambda views: self._predict(x, timestep, condition, plan, views),
+            f"denoise {len(plan.order)}",
+            size,
+            latents.shape[0] * self.view_count,
+        )
         return dict(zip(plan.order, out, strict=True))
 
     @torch.inference_mode()
@@ -212,10 +198,9 @@ class SyncDreamer:
             )
         flat = latents.flatten(0, 1).to(self._device, self._dtype)
         size = memory.decode_bytes(self.config, self._dtype.itemsize)
-        limit = self._limit(size, len(flat))
-        with self._borrowed(self._network.autoencoder), self._kernels():
-            pixels = memory.with_halving(
-                lambda count: self._decode(flat, count), limit, self._device
+        with self._borrowed(self._network.autoencoder):
+            pixels = self._within_memory(
+                lambda count: self._decode(flat, count), "decode", size, len(flat)
             )
         return pixels.unflatten(0, latents.shape[:2]).cpu()
 
@@ -256,29 +241,20 @@ class SyncDreamer:
         if not 0 <= timestep <= last:
             raise ValueError(f"The timestep is {timestep}; it must be from 0 to {last}.")
 
-    def _limit(self, bytes_per_view: int, total: int) -> int:
+    def _within_memory(
+        self, run: Callable[[int], Tensor], what: str, bytes_per_view: int, total: int
+    ) -> Tensor:
+        """Run with as many views at once as fit; a limit that had to be halved is kept."""
         if self.settings.low_memory:
-            return LOW_MEMORY_VIEWS
-        fits = memory.views_at_once(memory.free_bytes(self._device), bytes_per_view)
-        return min(fits, total)
-
-    def _place(self) -> None:
-        network, device = self._network, self._device
-        network.to(dtype=self._dtype)
-        lazily = self._lazy_parts() if self.settings.low_memory else []
-        for part in network.children():
-            if part not in lazily:
-                part.to(device)
-        if device.type == "cuda":
-            # Tensor-core convolutions want the channels last.
-            for module in network.modules():
-                if isinstance(module, nn.Conv2d):
-                    module.to(memory_format=torch.channels_last)
-                elif isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
-                    module.to(memory_format=torch.channels_last_3d)
-
-    def _lazy_parts(self) -> list[nn.Module]:
-        return [self._network.autoencoder, self._network.image_encoder]
+            limit = LOW_MEMORY_VIEWS
+        else:
+            limit = memory.views_at_once(memory.free_bytes(self._device), bytes_per_view)
+            limit = min(limit, total, self._known_limits.get(what, total))
+        with convolution_kernels(self.settings):
+            result, fits = memory.with_halving(run, limit, self._device)
+        if fits < limit:
+            self._known_limits[what] = fits
+        return result
 
     @contextmanager
     def _borrowed(self, part: ModelMixin | PreTrainedModel) -> Iterator[None]:
@@ -289,20 +265,3 @@ class SyncDreamer:
         finally:
             if self.settings.low_memory:
                 part.to("cpu")  # pyright: ignore[reportArgumentType]
-
-    @contextmanager
-    def _kernels(self) -> Iterator[None]:
-        """Choose cuDNN's kernels: repeatable ones unless the settings ask for the fastest."""
-        fastest = self.settings.autotune_convolutions
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=fastest, deterministic=not fastest, allow_tf32=False
-        ):
-            yield
-
-    def _compiled(self, function: Function) -> Function:
-        if self.settings.compile_mode is None:
-            return function
-        compiled = torch.compile(
-            function, mode=self.settings.compile_mode, fullgraph=True, dynamic=False
-        )
-        return cast(Function, compiled)

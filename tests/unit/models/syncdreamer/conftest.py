@@ -12,8 +12,9 @@ from harmony.models.syncdreamer.config import (
     UNetConfig,
     VolumeConfig,
 )
-from harmony.models.syncdreamer.model import RuntimeSettings, SyncDreamer
+from harmony.models.syncdreamer.model import SyncDreamer
 from harmony.models.syncdreamer.network import SyncDreamerNetwork
+from harmony.models.syncdreamer.runtime import RuntimeSettings
 
 TINY = SyncDreamerConfig(
     unet=UNetConfig(model_channels=32, channel_mult=(1, 1, 1, 2), num_heads=2, context_dim=24),

@@ -40,7 +40,7 @@ def test_out_of_memory_halves_once() -> None:
             raise torch.OutOfMemoryError
         return "done"
 
-    assert memory.with_halving(run, 16, CPU) == "done"
+    assert memory.with_halving(run, 16, CPU) == ("done", 8)
     assert tried == [16, 8]
     with pytest.raises(torch.OutOfMemoryError):
         memory.with_halving(run, 64, CPU)

@@ -11,8 +11,9 @@ from torch import Tensor
 from harmony.models.base import MultiviewDenoiser
 from harmony.models.syncdreamer import memory
 from harmony.models.syncdreamer.autoencoder import decode_latents, encode_image
-from harmony.models.syncdreamer.model import RuntimeSettings, SyncDreamer
+from harmony.models.syncdreamer.model import SyncDreamer
 from harmony.models.syncdreamer.network import SyncDreamerNetwork
+from harmony.models.syncdreamer.runtime import RuntimeSettings
 from harmony.noise import SeededNoise
 from harmony.records import Branch, Condition, Guidance, ReferenceImage, SamplerSettings
 from harmony.sampling import sample
@@ -94,10 +95,11 @@ def test_samples_do_not_see_each_other(syncdreamer: SyncDreamer, condition: Cond
 
 
 def test_out_of_memory_is_survived(
-    syncdreamer: SyncDreamer, condition: Condition, monkeypatch: pytest.MonkeyPatch
+    network: SyncDreamerNetwork, condition: Condition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = syncdreamer.predict(_latents(), 500, condition, [Branch.FULL])[Branch.FULL]
-    denoise, sizes = syncdreamer._denoise, []
+    model = SyncDreamer(network, weights_sha256="")
+    expected = model.predict(_latents(), 500, condition, [Branch.FULL])[Branch.FULL]
+    denoise, sizes = model._denoise, []
 
     def scarce(latents: Tensor, *rest: object) -> Tensor:
         sizes.append(latents.shape[1])
@@ -105,9 +107,12 @@ def test_out_of_memory_is_survived(
             raise torch.OutOfMemoryError
         return denoise(latents, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(syncdreamer, "_denoise", scarce)
-    actual = syncdreamer.predict(_latents(), 500, condition, [Branch.FULL])[Branch.FULL]
+    monkeypatch.setattr(model, "_denoise", scarce)
+    actual = model.predict(_latents(), 500, condition, [Branch.FULL])[Branch.FULL]
     assert sizes == [16, 8, 8]
+    model.predict(_latents(), 481, condition, [Branch.FULL])
+    # The next step starts with what fits.
+    assert sizes == [16, 8, 8, 8, 8]
     assert torch.allclose(actual, expected, atol=1e-5)
 
 
