@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from huggingface_hub import cached_assets_path, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils import httpx, tqdm
 
 from harmony.models.syncdreamer.checkpoint import CARD_NAME, OnProgress, file_sha256
 from harmony.models.syncdreamer.convert import convert_checkpoint
