@@ -21,6 +21,10 @@ Chunk = tuple[slice, slice]
 CPU_BUDGET_BYTES = 2 << 30
 """On a CPU a larger batch gains nothing, so chunks stay small whatever is free."""
 USABLE_SHARE = 0.85
+MOST_VIEWS = 64
+"""More views at once fill no GPU better, and with several branches the largest map would
+outgrow the 32-bit indices of some kernels."""
+MOST_PICTURES = 16
 LIVE_VOLUMES = 20
 """Finest frustum volumes alive at once for one view: float32 samples, three network levels, nine contexts."""
 LIVE_MAPS = 60
@@ -53,9 +57,9 @@ def decode_bytes(config: SyncDreamerConfig, item_size: int) -> int:
     return LIVE_PICTURES * width * config.image_size**2 * item_size
 
 
-def views_at_once(free: int, bytes_per_view: int) -> int:
-    """Return how many views fit, at least 1."""
-    return max(1, free // bytes_per_view)
+def views_at_once(free: int, bytes_per_view: int, most: int) -> int:
+    """Return how many views fit, from 1 to `most`."""
+    return max(1, min(free // bytes_per_view, most))
 
 
 def chunks(samples: int, views: int, limit: int) -> Iterator[Chunk]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
@@ -16,7 +15,7 @@ from transformers import PreTrainedModel
 from harmony.guidance import RULES
 from harmony.models.base import ModelDefaults, NoiseSchedule
 from harmony.models.syncdreamer import memory
-from harmony.models.syncdreamer.autoencoder import decode_latents, encode_image, preview_latents
+from harmony.models.syncdreamer.autoencoder import encode_image, preview_latents
 from harmony.models.syncdreamer.branches import BranchPlan, plan_branches
 from harmony.models.syncdreamer.embeddings import view_embedding
 from harmony.models.syncdreamer.image_encoder import embed_image
@@ -84,8 +83,7 @@ class SyncDreamer:
         self._grids = sampling_grids(self.config, self._device)
         self._spatial_volume = compiled(network.spatial_volume, self.settings)
         self._denoise = compiled(network.denoise, self.settings)
-        decode = partial(decode_latents, network.autoencoder)
-        self._decode_latents = compiled(decode, self.settings)
+        self._decode_latents = compiled(network.decode, self.settings)
 
     @property
     def device(self) -> torch.device:
@@ -168,7 +166,7 @@ class SyncDreamer:
             lambda views: self._predict(x, timestep, condition, plan, views),
             f"denoise {len(plan.order)}",
             size,
-            latents.shape[0] * self.view_count,
+            min(memory.MOST_VIEWS, latents.shape[0] * self.view_count),
         )
         return dict(zip(plan.order, out, strict=True))
 
@@ -199,8 +197,9 @@ class SyncDreamer:
         flat = latents.flatten(0, 1).to(self._device, self._dtype)
         size = memory.decode_bytes(self.config, self._dtype.itemsize)
         with self._borrowed(self._network.autoencoder):
+            most = min(memory.MOST_PICTURES, len(flat))
             pixels = self._within_memory(
-                lambda count: self._decode(flat, count), "decode", size, len(flat)
+                lambda count: self._decode(flat, count), "decode", size, most
             )
         return pixels.unflatten(0, latents.shape[:2]).cpu()
 
@@ -242,14 +241,15 @@ class SyncDreamer:
             raise ValueError(f"The timestep is {timestep}; it must be from 0 to {last}.")
 
     def _within_memory(
-        self, run: Callable[[int], Tensor], what: str, bytes_per_view: int, total: int
+        self, run: Callable[[int], Tensor], what: str, bytes_per_view: int, most: int
     ) -> Tensor:
         """Run with as many views at once as fit; a limit that had to be halved is kept."""
         if self.settings.low_memory:
             limit = LOW_MEMORY_VIEWS
         else:
-            limit = memory.views_at_once(memory.free_bytes(self._device), bytes_per_view)
-            limit = min(limit, total, self._known_limits.get(what, total))
+            most = min(most, self._known_limits.get(what, most))
+            free = memory.free_bytes(self._device)
+            limit = memory.views_at_once(free, bytes_per_view, most)
         with convolution_kernels(self.settings):
             result, fits = memory.with_halving(run, limit, self._device)
         if fits < limit:

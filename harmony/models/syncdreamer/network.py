@@ -10,7 +10,7 @@ from diffusers.models.embeddings import TimestepEmbedding
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from harmony.models.syncdreamer.autoencoder import build_autoencoder
+from harmony.models.syncdreamer.autoencoder import build_autoencoder, decode_latents
 from harmony.models.syncdreamer.branches import BranchPlan, unet_input
 from harmony.models.syncdreamer.config import SyncDreamerConfig
 from harmony.models.syncdreamer.embeddings import timestep_sinusoid
@@ -79,6 +79,10 @@ class SyncDreamerNetwork(nn.Module):
         self.unet = MultiviewUNet(config.unet, volume)
         self.autoencoder = build_autoencoder(config.autoencoder)
         self.image_encoder = build_image_encoder(config.image_encoder)
+
+    def decode(self, latents: Float[Tensor, "B 4 h w"]) -> Float[Tensor, "B 3 H H"]:
+        """Return the pictures of scaled latents, nominally in [-1, 1]."""
+        return decode_latents(self.autoencoder, latents)
 
     def embed_time(self, timesteps: Int[Tensor, " b"]) -> Float[Tensor, "b T"]:
         """Return the volume networks' time embedding."""

@@ -60,6 +60,7 @@ def test_estimates_grow_with_what_they_estimate() -> None:
     one, three = (memory.denoise_bytes(config, branches, 2) for branches in (1, 3))
     assert one < three < 3 * one
     assert memory.denoise_bytes(config, 3, 4) == 2 * three
-    assert memory.views_at_once(10 * three, three) == 10
-    assert memory.views_at_once(three // 2, three) == 1
+    assert memory.views_at_once(10 * three, three, 64) == 10
+    assert memory.views_at_once(three // 2, three, 64) == 1
+    assert memory.views_at_once(100 * three, three, 64) == 64
     assert memory.free_bytes(CPU) == memory.CPU_BUDGET_BYTES
