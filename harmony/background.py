@@ -1,0 +1,183 @@
+"""Cut-out: picture -> RGBA, by rembg with a model that is always named.
+
+`u2netp` ships with the project and works offline; the others are fetched by rembg on first use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+NO_CUTOUT = "none"
+ALPHA = "alpha"
+"""What a recipe names where the picture's own mask was kept."""
+SHIPPED = "u2netp"
+FETCHED_MEGABYTES = {"isnet-general-use": 179, "birefnet-general-lite": 224}
+"""Models on demand and the size of their download."""
+CUTOUTS = (SHIPPED, *FETCHED_MEGABYTES, NO_CUTOUT)
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / SHIPPED
+HALF = 128
+HALO = 8
+"""Mask values below this are noise of the network, far away from the object."""
+
+logger = logging.getLogger(__name__)
+
+
+def validate_cutout(name: str) -> str:
+    """Return the name.
+
+    Raises:
+        ValueError: There is no such cut-out model here.
+    """
+    if name not in CUTOUTS:
+        raise ValueError(f"Cut-out model is {name!r}; it must be one of {', '.join(CUTOUTS)}.")
+    return name
+
+
+def has_mask(image: Image.Image) -> bool:
+    """Whether the picture brings its own mask: some of it, but not all, is transparent.
+
+    Raises:
+        ValueError: The picture is transparent everywhere.
+    """
+    if image.mode != "RGBA":
+        return False
+    alpha = np.asarray(image.getchannel("A"))
+    if alpha.max() == 0:
+        raise ValueError("The picture is fully transparent; there is no object to see.")
+    return bool(alpha.min() < HALF <= alpha.max())
+
+
+class CutoutModels:
+    """The cut-out networks of one process; each is loaded at most once, at its first use."""
+
+    def __init__(
+        self, *, shipped: Path = WEIGHTS, on_message: Callable[[str], None] = logger.info
+    ) -> None:
+        """Hold no network yet.
+
+        Args:
+            shipped: Folder with `u2netp.onnx` and its card.
+            on_message: Told in a plain sentence before anything is downloaded.
+        """
+        self._shipped = shipped
+        self._on_message = on_message
+        self._sessions: dict[str, Any] = {}
+
+    def mask(self, image: Image.Image, name: str) -> Image.Image:
+        """Return the foreground mask ("L", the picture's size) that the network `name` sees.
+
+        Raises:
+            ValueError: The network is unknown, damaged, or cannot be fetched.
+        """
+        if name not in self._sessions:
+            self._sessions[name] = self._open(name)
+        return self._sessions[name].predict(image.convert("RGB"))[0]
+
+    def _open(self, name: str) -> Any:
+        if importlib.util.find_spec("onnxruntime") is None:
+            raise ValueError(
+                'The cut-out needs onnxruntime; install it with: pip install "rembg[cpu]"'
+            )
+        # rembg imports pymatting, which compiles numba code for about a minute at its first
+        # import. Only alpha matting would use it, and that is never asked for here.
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+        from rembg import new_session
+
+        if name == SHIPPED:
+            return self._open_shipped()
+        if name not in FETCHED_MEGABYTES:
+            raise ValueError(
+                f"There is no cut-out model {name!r}; use one of {', '.join(CUTOUTS)}."
+            )
+        self._on_message(
+            f"Loading the cut-out model {name}; the first time it is downloaded "
+            f"({FETCHED_MEGABYTES[name]} MB)."
+        )
+        try:
+            return new_session(name, providers=["CPUExecutionProvider"])
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"The cut-out model {name} could not be downloaded; go online once, or use "
+                f"{SHIPPED}, which is already here."
+            ) from error
+
+    def _open_shipped(self) -> Any:
+        import onnxruntime
+        from rembg.sessions.u2netp import U2netpSession
+
+        path = str(verified_weights(self._shipped))
+
+        class ShippedSession(U2netpSession):
+            """The network of this project's folder; rembg's own cache stays untouched."""
+
+            @classmethod
+            def download_models(cls, *args: object, **kwargs: object) -> str:
+                return path
+
+        return ShippedSession(
+            SHIPPED, onnxruntime.SessionOptions(), providers=["CPUExecutionProvider"]
+        )
+
+
+def verified_weights(folder: Path) -> Path:
+    """Return the path of the shipped network after comparing its SHA-256 with its card.
+
+    Raises:
+        ValueError: A file is missing or differs.
+    """
+    path, card = folder / f"{SHIPPED}.onnx", folder / "card.json"
+    for file in (path, card):
+        if not file.is_file():
+            raise ValueError(
+                f"{file.name} is missing in {folder}; fetch the repository's weights again."
+            )
+    expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise ValueError(
+            f"{path.name} in {folder} is damaged; fetch the repository's weights again."
+        )
+    return path
+
+
+def remove_background(
+    image: Image.Image, model: str = SHIPPED, *, models: CutoutModels | None = None
+) -> Image.Image:
+    """Return the picture as RGBA with the object opaque.
+
+    A picture that brings its own mask keeps it, whatever `model` says.
+
+    Args:
+        image: RGB or RGBA, as `harmony.images.read_image` returns it.
+        model: One of `CUTOUTS`; with "none" a picture without a mask is object all over.
+        models: Loaded networks to use again; without it the network is loaded for this call.
+
+    Raises:
+        ValueError: Nothing is left of the picture, or the model is unknown or not to be had.
+    """
+    validate_cutout(model)
+    if has_mask(image):
+        return image
+    if model == NO_CUTOUT:
+        return image.convert("RGB").convert("RGBA")
+    mask = (models or CutoutModels()).mask(image, model)
+    values = np.asarray(mask).copy()
+    if values.max() < HALF:
+        raise ValueError(
+            f"The cut-out model {model} found no object in this picture; choose another model or "
+            "a picture with a clear object."
+        )
+    values[values < HALO] = 0
+    cutout = image.convert("RGB")
+    cutout.putalpha(Image.fromarray(values))
+    return cutout

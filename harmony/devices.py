@@ -1,0 +1,63 @@
+"""Devices: the only module that asks what hardware there is."""
+
+from __future__ import annotations
+
+import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        ValueError: The name is unknown, or this machine or build has no such device.
+    """
+    if name not in DEVICES:
+        raise ValueError(f"Device is {name!r}; it must be one of {', '.join(DEVICES)}.")
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(device for device, there in present.items() if there))
+    if not present[name]:
+        raise ValueError(
+            f"There is no {name} device here (or PyTorch was built without it); "
+            "use --device cpu or --device auto."
+        )
+    return torch.device(name)
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """Return the number type for large networks: half precision on CUDA, else float32."""
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
+def set_threads(count: int) -> None:
+    """Let PyTorch use `count` CPU threads (results may differ in the last bits by count).
+
+    Raises:
+        ValueError: `count` is not 1 or more.
+    """
+    if count < 1:
+        raise ValueError(f"The number of threads is {count}; it must be 1 or more.")
+    torch.set_num_threads(count)
+
+
+def is_batch_invariant(device: torch.device) -> bool:
+    """Whether one sample at a time is how this device repeats a sample bit for bit.
+
+    The kernels of a CPU round differently for different batch sizes, and a CPU gains next to
+    nothing from a larger batch; a GPU gains much.
+    """
+    return device.type == "cpu"
+
+
+def release_memory(device: torch.device) -> None:
+    """Hand cached memory back to the device after an out-of-memory error."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
