@@ -13,8 +13,9 @@ from PIL import Image
 
 from harmony.ui import settings, texts
 from harmony.ui.clock import Clock, steps_done
-from harmony.ui.engine import Engine, Event, RunReady, SampleReady, Stage, Step
+from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
+from harmony.ui.events import Event, RunReady, SampleReady, Stage, Step
 from harmony.ui.inputs import Inputs
 from harmony.ui.results import Results
 from harmony.ui.settings import Framing, Settings

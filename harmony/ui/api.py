@@ -13,8 +13,9 @@ import gradio as gr
 
 from harmony.ui import texts
 from harmony.ui.actions import session_of, settings_from
-from harmony.ui.engine import Engine, MeshReady, RunReady, Step
+from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
+from harmony.ui.events import MeshReady, RunReady, Step
 from harmony.ui.settings import Framing
 from harmony.ui.visits import Visits
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from harmony.ui.engine import Step
+from harmony.ui.events import Step
 
 
 class Clock:

@@ -8,26 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image, UnidentifiedImageError
 
 from harmony.ui import settings, texts
 
 
 class Picture(gr.Image):
-    """An image input that says in plain words when a file is not a picture."""
+    """An image input that hands over the file untouched: its bytes belong to the recipe."""
 
     is_template = True
 
     def preprocess(self, payload: Any) -> Any:
-        """Return the path of the file as it was given.
-
-        Raises:
-            gr.Error: The file is not a picture.
-        """
-        try:
-            return super().preprocess(payload)
-        except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise gr.Error(texts.BAD_PICTURE, print_exception=False) from error
+        """Return the path of the file as it was given; the engine reads and judges it."""
+        if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
+            return payload.path
+        return super().preprocess(payload)
 
 
 @dataclass(frozen=True)
@@ -168,9 +162,9 @@ def _main_dials(start: Defaults) -> dict[str, Any]:
     return {"s1": s1, "s2": s2, "instances": instances}
 
 
-def _advanced_run(start: Defaults) -> dict[str, Any]:
+def _advanced_run(start: Defaults, rules: Sequence[str]) -> dict[str, Any]:
     rule = gr.Dropdown(
-        [(texts.RULES[key], key) for key in settings.RULES],
+        [(texts.RULES[key], key) for key in rules],
         value=start.rule,
         label=texts.RULE,
         elem_id="rule",
@@ -263,7 +257,11 @@ def _advanced_picture(start: Defaults, cutouts: Sequence[str]) -> dict[str, Any]
 
 
 def build_inputs(
-    *, start: Defaults, cutouts: Sequence[str], examples: Sequence[Example]
+    *,
+    start: Defaults,
+    cutouts: Sequence[str],
+    rules: Sequence[str],
+    examples: Sequence[Example],
 ) -> Inputs:
     """Lay out the left side; call it inside a `gr.Column`."""
     parts = _picture(examples)
@@ -272,6 +270,6 @@ def build_inputs(
         generate = gr.Button(texts.GENERATE, variant="primary", scale=3, elem_id="generate")
         stop = gr.Button(texts.STOP, interactive=False, scale=1, min_width=90, elem_id="stop")
     with gr.Accordion(texts.ADVANCED, open=False, elem_id="advanced"):
-        parts |= _advanced_run(start)
+        parts |= _advanced_run(start, rules)
         parts |= _advanced_picture(start, cutouts)
     return Inputs(generate=generate, stop=stop, **parts)

@@ -9,8 +9,9 @@ import gradio as gr
 
 from harmony.ui import settings, texts
 from harmony.ui.actions import Updates, session_of
-from harmony.ui.engine import Engine, MeshReady
+from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
+from harmony.ui.events import MeshReady
 from harmony.ui.results import Results
 from harmony.ui.status import status_html
 from harmony.ui.visits import Visits

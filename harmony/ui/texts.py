@@ -49,6 +49,8 @@ STOP = "Stop"
 READY = "Choose a picture, then press Generate."
 LOADING_MODEL = "Loading the model (first run only) …"
 LOADING_SCORER = "Measuring the CD score …"
+ENCODING = "Reading the picture …"
+READING_VIEWS = "reading the views"
 CUTTING_OUT = "Cutting the object out …"
 WORKING = "Step {step} of {num_steps}"
 PASS = "pass {index} of {count}"
@@ -108,8 +110,13 @@ STATUS_MODEL = {
     "ready": "{model} · ready on {device}",
 }
 
+API_PROGRESS = "Progress"
+API_FILES = "Files"
+API_SCORES = "CD scores"
+API_REPORT = "Report"
+
 NO_PICTURE = "Choose a picture first."
-BAD_PICTURE = "This file is not a picture that can be read; use a PNG, JPEG or WebP file."
+NO_SCORER = "This page runs without the CD score."
 NO_SAMPLE = "Generate views first, then build a mesh from one of the samples."
 NOT_WHOLE = "{name} must be a whole number from {low} to {high}."
 NOT_NUMBER = "{name} must be a number from {low:g} to {high:g}."
@@ -132,3 +139,12 @@ def duration(seconds: float) -> str:
 def samples(count: int) -> str:
     """Return "1 sample", "2 samples" …"""
     return "1 sample" if count == 1 else f"{count} samples"
+
+
+def guidance(rule: str, s1: float, s2: float, cfg_scale: float) -> str:
+    """Return a guidance rule and its scales in short: "s1 2, s2 1"."""
+    if rule == "none":
+        return "no guidance"
+    if rule == "cfg":
+        return f"s {cfg_scale:g} (Eq. 3)"
+    return f"s1 {s1:g}, s2 {s2:g}"
