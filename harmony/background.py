@@ -100,10 +100,10 @@ class CutoutModels:
             raise ValueError(
                 f"There is no cut-out model {name!r}; use one of {', '.join(CUTOUTS)}."
             )
-        self._on_message(
-            f"Loading the cut-out model {name}; the first time it is downloaded "
-            f"({FETCHED_MEGABYTES[name]} MB)."
-        )
+        if not _is_cached(name):
+            self._on_message(
+                f"Downloading the cut-out model {name} ({FETCHED_MEGABYTES[name]} MB), once."
+            )
         try:
             return new_session(name, providers=["CPUExecutionProvider"])
         except (OSError, ValueError) as error:
@@ -128,6 +128,13 @@ class CutoutModels:
         return ShippedSession(
             SHIPPED, onnxruntime.SessionOptions(), providers=["CPUExecutionProvider"]
         )
+
+
+def _is_cached(name: str) -> bool:
+    """Whether rembg's own cache holds the model."""
+    from rembg.sessions import sessions
+
+    return sessions[name].resolve_existing(f"{name}.onnx") is not None
 
 
 def verified_weights(folder: Path) -> Path:

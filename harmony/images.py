@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,11 +112,11 @@ def _decode(opened: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         opened.load()
         image = _eight_bit(opened)
         image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BICUBIC)
-        image = ImageOps.exif_transpose(image)
+        image, rotation_note = _upright(image)
         image, profile_note = _to_rgb(image)
     except Exception as error:  # a decoder may raise anything on damaged data
         raise ValueError("The picture file is damaged or cut off; save it again.") from error
-    notes.extend(profile_note)
+    notes.extend((*rotation_note, *profile_note))
     if max(width, height) > WORKING_SIDE:
         notes.append(
             f"The picture was scaled down from {width} x {height} to "
@@ -154,6 +155,14 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     result = Image.fromarray(scaled.astype(np.uint8))
     result.info["exif"] = image.info.get("exif", b"")
     return result
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Return the picture turned as its EXIF orientation says."""
+    try:
+        return ImageOps.exif_transpose(image), []
+    except (SyntaxError, ValueError, OSError, struct.error):
+        return image, ["The picture's EXIF data cannot be read; it was not rotated."]
 
 
 def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:

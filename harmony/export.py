@@ -1,0 +1,199 @@
+"""Files of a finished run: pictures, strips, cameras, one zip. Same samples, same bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from harmony.cameras import Cameras, target_cameras
+from harmony.pipeline import Sample, to_uint8
+from harmony.recipe import recipe_png_info, recipe_to_json
+from harmony.records import CDScore, Recipe, Views
+
+GIF_FRAME_MS = 120
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip can hold: equal runs give equal archives."""
+
+
+def view_images(views: Views) -> list[list[Image.Image]]:
+    """Return RGB pictures on white, one list of N for each sample."""
+    return [[Image.fromarray(view) for view in sample] for sample in to_uint8(views.pixels)]
+
+
+def mask_images(views: Views) -> list[list[Image.Image]]:
+    """Return greyscale masks, one list of N for each sample."""
+    masks = to_uint8(views.alpha.expand_as(views.pixels))[..., 0]
+    return [[Image.fromarray(mask) for mask in sample] for sample in masks]
+
+
+def strip(images: Sequence[Image.Image]) -> Image.Image:
+    """Return equal-sized pictures side by side.
+
+    Raises:
+        ValueError: There is none, or the sizes differ.
+    """
+    if not images or len({image.size for image in images}) != 1:
+        raise ValueError("A strip needs one or more pictures of the same size.")
+    width, height = images[0].size
+    result = Image.new(images[0].mode, (width * len(images), height))
+    for index, image in enumerate(images):
+        result.paste(image, (index * width, 0))
+    return result
+
+
+def png_bytes(image: Image.Image, recipe: Recipe | None = None) -> bytes:
+    """Return the picture as a PNG file, with the recipe in its metadata where given."""
+    buffer = io.BytesIO()
+    info = None if recipe is None else recipe_png_info(recipe)
+    image.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def turntable_gif(images: Sequence[Image.Image], *, frame_ms: int = GIF_FRAME_MS) -> bytes:
+    """Return an endless turntable as a GIF file, each frame with its own palette."""
+    frames = [image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images]
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer, "GIF", save_all=True, append_images=frames[1:], duration=frame_ms, loop=0
+    )
+    return buffer.getvalue()
+
+
+def _json(values: object) -> str:
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
+
+
+def cameras_json(cameras: Cameras) -> str:
+    """Return the cameras as JSON, in this project's conventions, which it names."""
+    return _json(
+        {
+            "conventions": "world z up, right-handed; cameras OpenCV (x right, y down, z forward); "
+            "poses are world to camera [R | t]; pixel (i, j) covers [i, i+1) x [j, j+1)",
+            "image_size": cameras.image_size,
+            "intrinsics": cameras.intrinsics.tolist(),
+            "azimuths_deg": cameras.azimuths_deg.tolist(),
+            "elevations_deg": cameras.elevations_deg.tolist(),
+            "poses": cameras.poses.tolist(),
+        }
+    )
+
+
+def camera_to_world_opengl(pose: Float[np.ndarray, "3 4"]) -> Float[np.ndarray, "4 4"]:
+    """Turn a world-to-camera OpenCV pose into NeRF's camera-to-world OpenGL matrix."""
+    rotation, translation = pose[:, :3].T, pose[:, 3]
+    matrix = np.eye(4)
+    # OpenGL cameras look along -z with y up: the second and third axis change sign.
+    matrix[:3, :3] = rotation * np.array([1.0, -1.0, -1.0])
+    matrix[:3, 3] = -rotation @ translation
+    return matrix
+
+
+def nerf_transforms_json(cameras: Cameras) -> str:
+    """Return `transforms.json` as NeRF programs read it, for `view-00.png` and on."""
+    size, focal = cameras.image_size, float(cameras.intrinsics[0, 0])
+    frames = [
+        {
+            "file_path": f"view-{index:02d}.png",
+            "mask_path": f"view-{index:02d}.alpha.png",
+            "transform_matrix": camera_to_world_opengl(pose).tolist(),
+        }
+        for index, pose in enumerate(cameras.poses)
+    ]
+    pinhole = {
+        "camera_model": "OPENCV",
+        "camera_angle_x": 2 * math.atan(size / (2 * focal)),
+        **{"fl_x": focal, "fl_y": float(cameras.intrinsics[1, 1])},
+        **{"cx": float(cameras.intrinsics[0, 2]), "cy": float(cameras.intrinsics[1, 2])},
+        **{"w": size, "h": size},
+    }
+    return _json({**pinhole, "frames": frames})
+
+
+def scores_json(samples: Sequence[Sample], object_name: str) -> str:
+    """Return every sample's CD score (null where none was measured) and who measured it."""
+    encoders = sorted({sample.score.encoder for sample in samples if sample.score is not None})
+    return _json(
+        {
+            "object_name": object_name,
+            "encoder": encoders[0] if len(encoders) == 1 else (encoders or None),
+            "scores": [{"seed": s.seed, "cd_score": _score(s.score)} for s in samples],
+        }
+    )
+
+
+def _score(score: CDScore | None) -> dict[str, object] | None:
+    if score is None:
+        return None
+    return {name: _finite(value) for name, value in asdict(score).items()}
+
+
+def _finite(value: object) -> object:
+    """Return the value with null in place of numbers that JSON does not have."""
+    if isinstance(value, tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def seed_folder(seed: int) -> str:
+    """Return the folder name of one sample."""
+    return f"seed-{seed:04d}"
+
+
+def run_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    """Yield (relative path, content) of everything that a run leaves behind."""
+    for sample in samples:
+        folder = seed_folder(sample.seed)
+        views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
+        for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
+            yield f"{folder}/view-{index:02d}.png", png_bytes(view)
+            yield f"{folder}/view-{index:02d}.alpha.png", png_bytes(mask)
+        yield f"{folder}/strip.png", png_bytes(strip(views), recipe)
+    yield "recipe.json", recipe_to_json(recipe).encode()
+    yield "scores.json", scores_json(samples, recipe.object_name).encode()
+    yield "cameras.json", cameras_json(_cameras(samples)).encode()
+
+
+def _cameras(samples: Sequence[Sample]) -> Cameras:
+    return target_cameras(samples[0].views.pixels.shape[-1])
+
+
+def _zip_extras(samples: Sequence[Sample]) -> Iterator[tuple[str, bytes]]:
+    transforms = nerf_transforms_json(_cameras(samples)).encode()
+    for sample in samples:
+        folder = seed_folder(sample.seed)
+        yield f"{folder}/turntable.gif", turntable_gif(view_images(sample.views)[0])
+        yield f"{folder}/transforms.json", transforms
+
+
+def write_zip(path: Path, samples: Sequence[Sample], recipe: Recipe) -> Path:
+    """Write one zip of a run: `run_files`, and a turntable and `transforms.json` for each seed.
+
+    Returns:
+        `path`, which holds either the whole archive or what it held before.
+
+    Raises:
+        ValueError: There is no sample, or the file cannot be written.
+    """
+    if not samples:
+        raise ValueError("There is no finished sample to write.")
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".zip-") as folder:
+            unfinished = Path(folder) / "run.zip"
+            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+                for name, content in (*run_files(samples, recipe), *_zip_extras(samples)):
+                    archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
+            os.replace(unfinished, path)  # noqa: PTH105
+    except OSError as error:
+        raise ValueError(f"The zip {path} cannot be written: {error.strerror}.") from error
+    return path

@@ -1,0 +1,74 @@
+"""The table of models: a name or a folder -> a loaded denoiser.
+
+To add a model, write one folder with a `load` function and one line in `LOADERS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from harmony.models.base import MultiviewDenoiser
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
+CONFIG = "config.json"
+
+
+def _small(folder: Path | None, device: torch.device) -> MultiviewDenoiser:
+    from harmony.models import small
+
+    folder = folder or WEIGHTS / "small"
+    if not (folder / CONFIG).is_file():
+        raise ValueError(
+            f"The small model's {CONFIG} is missing in {folder}; fetch the repository's weights "
+            "again, or name a folder that holds a model."
+        )
+    return small.load(folder, device)
+
+
+def _syncdreamer(folder: Path | None, device: torch.device) -> MultiviewDenoiser:
+    from harmony.models import syncdreamer
+
+    return syncdreamer.load(folder, device)
+
+
+LOADERS: Mapping[str, Callable[[Path | None, torch.device], MultiviewDenoiser]] = {
+    "small": _small,
+    "syncdreamer": _syncdreamer,
+}
+
+
+def load_model(name_or_path: str | Path, device: torch.device) -> MultiviewDenoiser:
+    """Load a model.
+
+    Args:
+        name_or_path: A key of `LOADERS`, or a folder whose `config.json` names one as its "kind".
+        device: Where the weights go.
+
+    Raises:
+        ValueError: There is no such model, or its files are missing or damaged.
+    """
+    if str(name_or_path) in LOADERS:
+        return LOADERS[str(name_or_path)](None, device)
+    folder = Path(name_or_path)
+    return LOADERS[_kind(folder)](folder, device)
+
+
+def _kind(folder: Path) -> str:
+    names = " or ".join(LOADERS)
+    if not folder.is_dir():
+        raise ValueError(f"There is no model {str(folder)!r}; use {names}, or a model's folder.")
+    file = folder / CONFIG
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The folder {folder} is no model: its {CONFIG} is missing or is no JSON."
+        ) from error
+    kind = config.get("kind") if isinstance(config, dict) else None
+    if not isinstance(kind, str) or kind not in LOADERS:
+        raise ValueError(f"{file} must name its kind: {names}.")
+    return kind
