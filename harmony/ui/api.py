@@ -12,11 +12,11 @@ from typing import Any
 import gradio as gr
 
 from harmony.ui import texts
-from harmony.ui.actions import session_of, settings_from
+from harmony.ui.actions import session_of
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import MeshReady, RunReady, Step
-from harmony.ui.settings import Framing
+from harmony.ui.settings import Framing, Settings
 from harmony.ui.visits import Visits
 
 
@@ -50,7 +50,7 @@ class Api:
         return path, list(warnings)
 
     @in_plain_words
-    def generate(  # noqa: PLR0913, an endpoint's arguments are what a client may set
+    def generate(  # noqa: PLR0913, PLR0917, an endpoint's arguments are what a client may set
         self,
         request: gr.Request,
         picture: str | None,
@@ -63,6 +63,7 @@ class Api:
         cfg_scale: float,
         sampler: str,
         num_steps: int,
+        eta: float,
         instances: int,
         first_seed: int,
         object_name: str,
@@ -75,9 +76,18 @@ class Api:
         """
         if picture is None:
             raise ValueError(texts.NO_PICTURE)
-        wanted = settings_from(
-            (cutout, foreground, elevation_deg, rule, s1, s2, cfg_scale, sampler)
-            + (num_steps, instances, first_seed, object_name)
+        wanted = Settings(
+            framing=Framing(cutout, foreground, elevation_deg),
+            rule=rule,
+            s1=s1,
+            s2=s2,
+            cfg_scale=cfg_scale,
+            sampler=sampler,
+            num_steps=num_steps,
+            eta=eta,
+            instances=instances,
+            first_seed=first_seed,
+            object_name=object_name,
         )
         for event in self.engine.generate(Path(picture), wanted, self._folder(request)):
             if isinstance(event, Step):

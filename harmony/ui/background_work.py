@@ -11,7 +11,7 @@ R = TypeVar("R")
 P = TypeVar("P")
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Raised inside the work when its iterator was closed."""
 
 
@@ -33,15 +33,15 @@ class in_background(Generic[P, R]):  # noqa: N801, reads as a verb
 
     def _tell(self, progress: P) -> None:
         if self._stop.is_set():
-            raise Stopped
+            raise StoppedError
         self._told.put((True, progress))
 
     def _run(self) -> None:
         try:
             self.result = self._work(self._tell)
-        except Stopped:
+        except StoppedError:
             pass
-        except BaseException as error:  # noqa: BLE001, raised again by the iterator
+        except BaseException as error:
             self._error = error
         finally:
             self._told.put((False, None))

@@ -38,6 +38,7 @@ from harmony.ui.visits import Run, SampleFiles
 if TYPE_CHECKING:
     from harmony.models.base import MultiviewDenoiser
     from harmony.pipeline import Prepared, Sample, StepEvent
+    from harmony.reconstruction import Reconstruction
     from harmony.records import CDScore, Recipe, Views
     from harmony.scoring import CDScorer
 
@@ -183,7 +184,7 @@ class Engine:
         started = time.monotonic()
         yield MeshStage(texts.READING_VIEWS, 0.0)
         views = _read_views(views_zip)
-        work = in_background(
+        work: in_background[tuple[str, float], Reconstruction] = in_background(
             lambda tell: reconstruct(
                 views, quality=quality, on_progress=lambda at: tell((at.stage, at.fraction))
             )
@@ -218,7 +219,7 @@ def _recipe(
             elevation_deg=settings.framing.elevation_deg,
             seeds=settings.seeds,
             guidance=Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale),
-            sampler=SamplerSettings(settings.sampler, int(settings.num_steps)),
+            sampler=SamplerSettings(settings.sampler, int(settings.num_steps), settings.eta),
             model=model.name,
             weights_sha256=model.weights_sha256,
             object_name=settings.object_name,
@@ -263,9 +264,7 @@ def _write_sample(sample: Sample, recipe: Recipe, folder: Path) -> SampleFiles:
     return SampleFiles(sample.seed, pictures, own / "strip.webp", archive, score)
 
 
-def _write_run(
-    recipe: Recipe, samples: Sequence[SampleFiles], folder: Path, seconds: float
-) -> Run:
+def _write_run(recipe: Recipe, samples: Sequence[SampleFiles], folder: Path, seconds: float) -> Run:
     from harmony.recipe import recipe_to_json
 
     text = recipe_to_json(recipe)

@@ -12,16 +12,21 @@ import gradio as gr
 from harmony.ui import settings, texts
 
 
-class Picture(gr.Image):
-    """An image input that hands over the file untouched: its bytes belong to the recipe."""
+def untouched(picture: gr.Image) -> gr.Image:
+    """Let an image input hand over the file as it was given.
 
-    is_template = True
+    Its bytes belong to the recipe, and the engine judges them in plainer words than Gradio. (A
+    subclass would make Gradio write a stub file beside this one.)
+    """
+    read = picture.preprocess
 
-    def preprocess(self, payload: Any) -> Any:
-        """Return the path of the file as it was given; the engine reads and judges it."""
+    def preprocess(payload: Any) -> Any:
         if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
             return payload.path
-        return super().preprocess(payload)
+        return read(payload)
+
+    picture.preprocess = preprocess
+    return picture
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Defaults:
     cfg_scale: float = 1.0
     sampler: str = "ddim"
     num_steps: int = 50
+    eta: float = 1.0
     instances: int = 1
     foreground: float = 0.8
     elevation_deg: float = 30.0
@@ -64,6 +70,7 @@ class Inputs:
     cfg_scale: gr.Slider
     sampler: gr.Dropdown
     num_steps: gr.Slider
+    eta: gr.Slider
     first_seed: gr.Number
     random_seed: gr.Checkbox
     elevation_deg: gr.Slider
@@ -90,6 +97,7 @@ class Inputs:
             self.cfg_scale,
             self.sampler,
             self.num_steps,
+            self.eta,
             self.instances,
             self.first_seed,
             self.object_name,
@@ -97,13 +105,13 @@ class Inputs:
 
 
 def _picture(examples: Sequence[Example]) -> dict[str, Any]:
-    picture = Picture(
+    picture = gr.Image(
         label=texts.PICTURE,
         type="filepath",
         image_mode=None,
         format="png",
         sources=["upload", "webcam", "clipboard"],
-        height=300,
+        height=260,
         placeholder=texts.PICTURE_HINT,
         alt_text=texts.PICTURE,
         buttons=[],
@@ -124,7 +132,7 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
         type="pil",
         image_mode="RGBA",
         format="png",
-        height=240,
+        height=200,
         interactive=False,
         buttons=[],
         visible=False,
@@ -134,7 +142,7 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
     )
     warnings = gr.Markdown(visible=False, elem_id="warnings")
     return {
-        "picture": picture,
+        "picture": untouched(picture),
         "examples": dataset,
         "cutout_view": cutout_view,
         "warnings": warnings,
@@ -192,6 +200,7 @@ def _advanced_run(start: Defaults, rules: Sequence[str]) -> dict[str, Any]:
     sampler = gr.Dropdown(
         list(settings.SAMPLERS), value=start.sampler, label=texts.SAMPLER, elem_id="sampler"
     )
+    eta = gr.Slider(0, 1, start.eta, step=0.05, label=texts.ETA, info=texts.ETA_INFO, elem_id="eta")
     with gr.Row():
         first_seed = gr.Number(
             0,
@@ -208,6 +217,7 @@ def _advanced_run(start: Defaults, rules: Sequence[str]) -> dict[str, Any]:
         "cfg_scale": cfg_scale,
         "num_steps": num_steps,
         "sampler": sampler,
+        "eta": eta,
         "first_seed": first_seed,
         "random_seed": random_seed,
     }
@@ -266,7 +276,7 @@ def build_inputs(
     """Lay out the left side; call it inside a `gr.Column`."""
     parts = _picture(examples)
     parts |= _main_dials(start)
-    with gr.Row(elem_classes="run-row"):
+    with gr.Row(elem_id="run-row", elem_classes="run-row"):
         generate = gr.Button(texts.GENERATE, variant="primary", scale=3, elem_id="generate")
         stop = gr.Button(texts.STOP, interactive=False, scale=1, min_width=90, elem_id="stop")
     with gr.Accordion(texts.ADVANCED, open=False, elem_id="advanced"):

@@ -22,10 +22,11 @@ class Lazy(Generic[T]):
     def get(self) -> T:
         """Return it, loading it first where needed; a failed load is tried again next time."""
         with self._lock:
-            if self._loaded is None:
-                self.state = "loading"
-                try:
-                    self._loaded = self._load()
-                finally:
-                    self.state = "asleep" if self._loaded is None else "ready"
-            return self._loaded
+            if self._loaded is not None:
+                return self._loaded
+            self.state = "loading"
+            try:
+                loaded = self._loaded = self._load()
+            finally:
+                self.state = "asleep" if self._loaded is None else "ready"
+            return loaded

@@ -32,9 +32,7 @@ class MeshActions:
         }
 
     @in_plain_words
-    def reconstruct(
-        self, request: gr.Request, quality: str, mesh_format: str
-    ) -> Iterator[Updates]:
+    def reconstruct(self, request: gr.Request, quality: str, mesh_format: str) -> Iterator[Updates]:
         """Build the mesh of the chosen sample."""
         visit = self.visits.of(session_of(request))
         sample = visit.sample
@@ -77,6 +75,4 @@ class MeshActions:
 
     def failed(self) -> Updates:
         """Let the visitor try again."""
-        return self.buttons(running=False) | {
-            self.results.mesh_status: status_html(texts.FAILED)
-        }
+        return self.buttons(running=False) | {self.results.mesh_status: status_html(texts.FAILED)}

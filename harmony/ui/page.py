@@ -52,7 +52,10 @@ def build_demo(
     """
     visits = visits or Visits(visits_root)
     with gr.Blocks(
-        title=texts.TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEEP_SECONDS)
+        title=texts.TITLE,
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(SWEEP_SECONDS, KEEP_SECONDS),
     ) as demo:
         chip = _header(engine)
         with gr.Row(elem_id="main", equal_height=False):

@@ -8,7 +8,7 @@ import gradio as gr
 
 from harmony.ui import settings, texts
 from harmony.ui.status import status_html
-from harmony.ui.turntable import Turntable
+from harmony.ui.turntable import turntable
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Results:
     """The components of the right side."""
 
     status: gr.HTML
-    turntable: Turntable
+    turntable: gr.HTML
     details: gr.Column
     runs: gr.Dropdown
     gallery: gr.Gallery
@@ -75,7 +75,7 @@ def _mesh() -> dict[str, gr.Component]:
 def build_results() -> Results:
     """Lay out the right side; call it inside a `gr.Column`."""
     status = gr.HTML(status_html(texts.READY), elem_id="status", js_on_load=None)
-    turntable = Turntable(elem_id="turntables", label=texts.RESULT)
+    samples = turntable(elem_id="turntables", label=texts.RESULT)
     with gr.Column(visible=False, elem_id="details") as details:
         gr.Markdown(texts.CD_EXPLAINED, elem_classes="fine-print")
         with gr.Row(elem_classes="run-row"):
@@ -102,12 +102,12 @@ def build_results() -> Results:
                 elem_id="rename",
             )
             score_again = gr.Button(texts.SCORE_AGAIN, elem_id="score-again")
-        with gr.Group(elem_classes="card"), gr.Column(elem_classes="padded"):
+        with gr.Column(elem_classes=["card", "padded"]):
             gr.Markdown(f"### {texts.MESH}")
             mesh = _mesh()
     return Results(
         status=status,
-        turntable=turntable,
+        turntable=samples,
         details=details,
         runs=runs,
         gallery=gallery,

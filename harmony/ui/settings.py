@@ -93,6 +93,7 @@ class Settings:
         cfg_scale: Scale of Eq. 3, 0 to 20.
         sampler: One of `SAMPLERS`.
         num_steps: 1 to 1000.
+        eta: DDIM's eta, 0 to 1.
         instances: Number of samples, 1 to 8.
         first_seed: Seed of the first sample; the others follow.
         object_name: What the CD score reads.
@@ -105,6 +106,7 @@ class Settings:
     cfg_scale: float
     sampler: str
     num_steps: int
+    eta: float
     instances: int
     first_seed: int
     object_name: str
@@ -116,6 +118,7 @@ class Settings:
         number("s2", self.s2, 0.0, MAX_SCALE)
         number("s", self.cfg_scale, 0.0, MAX_SCALE)
         whole_number(texts.NUM_STEPS, self.num_steps, 1, MAX_STEPS)
+        number(texts.ETA, self.eta, 0.0, 1.0)
         whole_number(texts.INSTANCES, self.instances, 1, MAX_INSTANCES)
         whole_number(texts.FIRST_SEED, self.first_seed, 0, MAX_SEED)
 

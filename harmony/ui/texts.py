@@ -32,6 +32,8 @@ RANDOM_SEED = "New random seed for every run"
 NUM_STEPS = "Steps"
 NUM_STEPS_INFO = "More steps take longer and look cleaner."
 SAMPLER = "Sampler"
+ETA = "DDIM eta"
+ETA_INFO = "Noise added at every step: 1 as in the paper, 0 for none. Other samplers ignore it."
 ELEVATION = "Camera height of the picture, degrees"
 ELEVATION_INFO = "0 is level with the object, 30 looks down on it."
 FOREGROUND = "Object size in the frame"
@@ -137,7 +139,7 @@ def duration(seconds: float) -> str:
 
 
 def samples(count: int) -> str:
-    """Return "1 sample", "2 samples" …"""
+    """Return "1 sample", "2 samples" and so on."""
     return "1 sample" if count == 1 else f"{count} samples"
 
 

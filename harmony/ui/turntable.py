@@ -1,4 +1,4 @@
-"""The 16-view turntable: a `gr.HTML` component that turns a sprite strip in the browser."""
+"""The 16-view turntable: a component that turns a sprite strip in the browser."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def turntable_value(
     group: str = "main",
     autoplay: bool = False,
 ) -> dict[str, Any]:
-    """Return what `Turntable` shows; components of one `group` turn together."""
+    """Return what a `turntable` shows; components of one `group` turn together."""
     return {
         "samples": [asdict(card) for card in cards],
         "frames": frames,
@@ -54,23 +54,19 @@ def turntable_value(
     }
 
 
-class Turntable(gr.HTML):
-    """Cards of samples, each with a turntable and its sixteen views; event: select(id)."""
+def turntable(**settings: Any) -> gr.HTML:
+    """Return the component: cards of samples, each with its turntable and sixteen views.
 
-    def __init__(self, value: dict[str, Any] | None = None, **settings: Any) -> None:
-        """Build it; `settings` go to `gr.HTML`."""
-        super().__init__(
-            value=value or turntable_value(()),
-            html_template='<div class="tt-root"></div>',
-            js_on_load=(ASSETS / "turntable.js").read_text(encoding="utf-8"),
-            apply_default_css=False,
-            **settings,
-        )
+    Its value is a `turntable_value`; its event is `select` with the card's id. It is no subclass
+    of `gr.HTML`, because Gradio writes a stub file beside the source of every such class.
 
-    def get_block_name(self) -> str:
-        """Return the front end's component that shows this one."""
-        return "html"
-
-    def api_info(self) -> dict[str, Any]:
-        """Return the JSON schema of the value."""
-        return {"type": "object"}
+    Args:
+        settings: Go to `gr.HTML`.
+    """
+    return gr.HTML(
+        value=turntable_value(()),
+        html_template='<div class="tt-root"></div>',
+        js_on_load=(ASSETS / "turntable.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        **settings,
+    )
