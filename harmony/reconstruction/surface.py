@@ -1,0 +1,140 @@
+"""From a field to a clean, closed triangle surface."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import fast_simplification
+import mcubes
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import ndimage, sparse
+
+from harmony.reconstruction.grid import VoxelGrid
+
+_TINY = 1e-5
+
+
+def largest_solid(field: Float[np.ndarray, "X Y Z"]) -> Float[np.ndarray, "X Y Z"]:
+    """Return the field with only its largest solid part, without enclosed cavities.
+
+    Raises:
+        ValueError: Nothing is inside.
+    """
+    solid = field > 0
+    labels, count = cast(tuple[np.ndarray, int], ndimage.label(solid))
+    if count == 0:
+        raise ValueError(
+            "Nothing is left inside all silhouettes; the views contradict each other too much."
+        )
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    keep = labels == sizes.argmax()
+    result = np.where(solid & ~keep, -_TINY, field)
+    filled = ndimage.binary_fill_holes(keep)
+    return np.where(filled & ~keep, _TINY, result)
+
+
+def extract_surface(
+    field: Float[np.ndarray, "X Y Z"], grid: VoxelGrid
+) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
+    """Return the zero surface by marching cubes, closed, faces counter-clockwise from outside.
+
+    Args:
+        field: Positive inside.
+        grid: Where it stands.
+
+    Raises:
+        ValueError: Nothing is inside.
+    """
+    if not (field > 0).any():
+        raise ValueError(
+            "Nothing is left inside all silhouettes; the views contradict each other too much."
+        )
+    padded = np.pad(field.astype(np.float64), 1, constant_values=-grid.spacing)
+    padded = np.where(np.abs(padded) < _TINY, -_TINY, padded)
+    vertices, faces = mcubes.marching_cubes(-padded, 0.0)
+    world = np.array(grid.origin) + (vertices - 1) * grid.spacing
+    faces = faces.astype(np.int64)
+    if signed_volume(world, faces) < 0:
+        faces = faces[:, ::-1]
+    return world, np.ascontiguousarray(faces)
+
+
+def signed_volume(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> float:
+    """Return the enclosed volume; negative where faces are clockwise seen from outside."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
+
+
+def is_watertight(faces: Int[np.ndarray, "F 3"]) -> bool:
+    """Return whether every directed edge meets its opposite exactly once."""
+    if not len(faces):
+        return False
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    base = int(faces.max()) + 1
+    forward = np.sort(edges[:, 0] * base + edges[:, 1])
+    backward = np.sort(edges[:, 1] * base + edges[:, 0])
+    return bool((np.diff(forward) > 0).all() and np.array_equal(forward, backward))
+
+
+def smooth_surface(
+    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], rounds: int
+) -> Float[np.ndarray, "V 3"]:
+    """Return vertices after Taubin smoothing (lambda 0.5, mu -0.53), which keeps the volume."""
+    neighbours = adjacency(faces, len(vertices))
+    degree = np.maximum(np.asarray(neighbours.sum(axis=1)).ravel(), 1.0)
+    average = sparse.diags_array(1.0 / degree) @ neighbours
+    result = np.asarray(vertices, dtype=np.float64)
+    for _ in range(rounds):
+        for step in (0.5, -0.53):
+            result = result + step * (average @ result - result)
+    return result
+
+
+def adjacency(faces: Int[np.ndarray, "F 3"], count: int) -> sparse.csr_array:
+    """Return the (V, V) 0/1 matrix of vertices that share an edge."""
+    a = np.concatenate([faces[:, 0], faces[:, 1], faces[:, 2]])
+    b = np.concatenate([faces[:, 1], faces[:, 2], faces[:, 0]])
+    ones = np.ones(2 * len(a))
+    matrix = sparse.csr_array(
+        (ones, (np.concatenate([a, b]), np.concatenate([b, a]))), shape=(count, count)
+    )
+    matrix.data[:] = 1.0
+    return matrix
+
+
+def decimate(
+    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], target: int
+) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
+    """Return a surface of about `target` faces (quadric edge collapse).
+
+    Where the collapse would open a closed surface, a milder one is tried, at last none.
+    """
+    closed = is_watertight(faces)
+    for goal in (target, 2 * target, 4 * target):
+        if len(faces) <= goal:
+            break
+        points, triangles = fast_simplification.simplify(
+            np.asarray(vertices, dtype=np.float64), faces, target_count=goal
+        )[:2]
+        triangles = np.asarray(triangles, dtype=np.int64)
+        if not closed or is_watertight(triangles):
+            return np.asarray(points, dtype=np.float64), triangles
+    return vertices, faces
+
+
+def vertex_normals(
+    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
+) -> Float[np.ndarray, "V 3"]:
+    """Return outward unit normals, faces weighted by area."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    total = np.zeros_like(vertices, dtype=np.float64)
+    for corner in range(3):
+        for axis in range(3):
+            total[:, axis] += np.bincount(
+                faces[:, corner], weights=normals[:, axis], minlength=len(vertices)
+            )
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return total / np.maximum(length, 1e-12)
