@@ -1,1 +1,5 @@
-"""Measures of views and meshes as pure functions, and the tables made of them."""
+"""Evaluation against ground truth (`python -m harmony.evaluation`).
+
+`metrics` holds pure functions, `flow` and `perceptual` the networks that two of them need,
+`run` the loop over objects, `report` the tables and plots.
+"""

@@ -1,0 +1,1 @@
+"""Training of the small model: objects, renderer, scenes, loss, loop."""

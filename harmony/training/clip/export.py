@@ -1,0 +1,61 @@
+"""Writes the trained CLIP as an open_clip folder with a card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from harmony.scoring import clean_object_name
+from harmony.scoring_encoder import NAMES_FILE, WEIGHTS_FILE
+from harmony.training.clip.captions import name_group
+from harmony.training.clip.settings import open_clip_config
+
+CONFIG_FILE = "open_clip_config.json"
+CARD_FILE = "card.json"
+
+
+def suggestable_names(names: Sequence[str]) -> list[str]:
+    """Return one name for each group of synonyms, the most frequent one, sorted."""
+    counts = Counter(clean_object_name(name) for name in names)
+    best: dict[str, str] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        best.setdefault(name_group(name), name)
+    return sorted(best.values())
+
+
+def save_clip(folder: Path, model: Any, names: Sequence[str], card: Mapping[str, object]) -> str:
+    """Write configuration, float16 weights, names and card.
+
+    Args:
+        folder: Created if missing.
+        model: open_clip's CLIP.
+        names: Names of the training objects, repetitions counted.
+        card: Recipe and metrics; the weights' sha256 and size are added.
+
+    Returns:
+        The weights' sha256.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        key: value.detach().to("cpu", torch.float16).contiguous()
+        for key, value in model.state_dict().items()
+    }
+    save_file(weights, folder / WEIGHTS_FILE)
+    data = (folder / WEIGHTS_FILE).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    _write_json(folder / CONFIG_FILE, open_clip_config())
+    _write_json(folder / NAMES_FILE, suggestable_names(names))
+    _write_json(folder / CARD_FILE, {**card, "weights_sha256": digest, "weights_bytes": len(data)})
+    return digest
+
+
+def _write_json(path: Path, content: object) -> None:
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
