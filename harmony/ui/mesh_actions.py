@@ -48,12 +48,24 @@ class MeshActions:
                 )
                 yield self.buttons(running=False) | {
                     status: status_html(text),
-                    self.results.mesh_view: gr.update(value=event.files["glb"], visible=True),
                     self.results.mesh_file: self._download(event.files, mesh_format),
                 }
             else:
                 text = texts.RECONSTRUCTING.format(stage=event.text)
                 yield {status: status_html(text, fraction=event.fraction)}
+
+    def unfold(self) -> Any:
+        """Make room for the mesh.
+
+        Only then comes the mesh itself (`show`): a viewer of Gradio 6.31 that appears together
+        with its value is told the value twice and drops the canvas that it is still loading.
+        """
+        return gr.update(visible=True)
+
+    def show(self, request: gr.Request) -> Any:
+        """Put the finished mesh on show."""
+        files = self.visits.of(session_of(request)).mesh
+        return files["glb"] if files else None
 
     @in_plain_words
     def choose_format(self, request: gr.Request, mesh_format: str) -> Any:

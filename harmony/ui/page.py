@@ -206,8 +206,7 @@ def _bind_results(actions: Actions) -> None:
 def _bind_mesh(actions: MeshActions) -> None:
     results = actions.results
     shown = [
-        *(results.reconstruct, results.mesh_stop, results.mesh_status),
-        *(results.mesh_view, results.mesh_file),
+        *(results.reconstruct, results.mesh_stop, results.mesh_status, results.mesh_file),
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     built = results.reconstruct.click(
@@ -220,6 +219,8 @@ def _bind_mesh(actions: MeshActions) -> None:
         show_progress="minimal",
         show_progress_on=results.mesh_status,
     )
+    unfolded = built.success(actions.unfold, outputs=results.mesh_view, **quiet)
+    unfolded.then(actions.show, outputs=results.mesh_view, **quiet)
     built.failure(actions.failed, outputs=shown, **quiet)
     results.mesh_stop.click(actions.stopped, outputs=shown, cancels=built, **quiet)
     results.mesh_format.input(
