@@ -69,11 +69,12 @@ def build_demo(
             with gr.Column(scale=7, min_width=320, elem_id="right"):
                 results = build_results()
         actions = Actions(engine, visits, inputs, results)
+        # First, so that the endpoints get their names before handlers of the same name.
+        _bind_api(Api(engine, visits), inputs, results)
         _bind_picture(actions, examples)
         _bind_run(actions, chip)
         _bind_results(actions)
         _bind_mesh(MeshActions(engine, visits, results))
-        _bind_api(Api(engine, visits), inputs, results)
         demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
         demo.unload(_closing(visits))
     return demo

@@ -1,0 +1,95 @@
+"""The page as it is configured: what is named, labelled, queued and left alone."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harmony.ui.page import CUTOUT_LANE, MODEL_LANE, build_demo, launch_settings
+from harmony.ui.texts import TURNTABLE_WORDS
+from tests.page_fakes import fake_engine
+
+CONTROLS = {
+    *("image", "slider", "dropdown", "number", "checkbox", "textbox", "radio", "gallery"),
+    *("model3d", "file", "json", "dataset", "downloadbutton"),
+}
+
+
+@pytest.fixture(scope="module")
+def config():
+    return build_demo(fake_engine()).config
+
+
+def test_the_endpoints_for_programs_are_exactly_these(config):
+    public = {
+        dependency["api_name"]
+        for dependency in config["dependencies"]
+        if dependency["api_visibility"] == "public"
+    }
+    assert public == {"cutout", "generate", "score", "reconstruct"}
+
+
+def test_every_control_has_a_label(config):
+    nameless = [
+        (component["type"], component["id"])
+        for component in config["components"]
+        if (component["type"] in CONTROLS and not component["props"].get("label"))
+        or (component["type"] == "button" and not component["props"].get("value"))
+    ]
+    assert nameless == []
+    assert sum(component["type"] in CONTROLS for component in config["components"]) > 15
+
+
+def test_zero_is_off_and_within_reach_of_every_dial(config):
+    sliders = {
+        component["props"]["elem_id"]: component["props"]
+        for component in config["components"]
+        if component["type"] == "slider"
+    }
+    assert (sliders["s1"]["minimum"], sliders["s1"]["maximum"], sliders["s1"]["step"]) == (0, 4, 0.1)
+    assert (sliders["s2"]["minimum"], sliders["s2"]["maximum"], sliders["s2"]["step"]) == (0, 3, 0.1)
+
+
+def test_all_work_of_the_model_goes_through_one_lane():
+    functions = build_demo(fake_engine()).fns.values()
+    lanes = {
+        function.name: (function.concurrency_id, function.concurrency_limit)
+        for function in functions
+        if function.concurrency_id in {MODEL_LANE, CUTOUT_LANE}
+    }
+    assert set(lanes) >= {"generate", "reconstruct", "score", "score_again", "suggest_name"}
+    assert {limit for _, limit in lanes.values()} == {1}
+
+
+def test_building_the_page_loads_no_model():
+    engine = fake_engine()
+    build_demo(engine)
+    assert engine.model.state == "asleep"
+    assert engine.scorer is not None
+    assert engine.scorer.state == "asleep"
+    assert "loads on the first run" in engine.status()
+
+
+def test_opening_the_page_imports_nothing_heavy():
+    code = (
+        "import sys, app; app.build_demo(app.build_engine('small', 'cpu'));"
+        "print([m for m in ('torch', 'diffusers', 'open_clip', 'rembg', 'onnxruntime', 'scipy')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_launching_needs_no_network():
+    settings = launch_settings()
+    assert settings["ssr_mode"] is False
+    assert settings["run_history"] is False
+    assert "http" not in settings["css"]
+    assert settings["theme"]._stylesheets == []
+
+
+def test_the_turntable_has_all_the_words_that_its_script_reads(config):
+    html = [c["props"] for c in config["components"] if c["props"].get("elem_id") == "turntables"]
+    (table,) = html
+    used = {word for word in TURNTABLE_WORDS if f"words.{word}" in table["js_on_load"]}
+    assert used == set(TURNTABLE_WORDS)
