@@ -38,9 +38,8 @@ def build_engine(model: str, device: str) -> Engine:
         return load_model(model, choose_device(device))
 
     def load_scorer():
-        from harmony.scoring import CDScorer
-
         from harmony.devices import choose_device
+        from harmony.scoring import CDScorer
 
         return CDScorer.load("small", choose_device(device))
 

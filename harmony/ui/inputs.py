@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from harmony.ui import settings, texts
+from harmony.ui.examples import Example, example_row
 
 
 def untouched(picture: gr.Image) -> gr.Image:
@@ -47,20 +47,11 @@ class Defaults:
 
 
 @dataclass(frozen=True)
-class Example:
-    """A picture that ships with the page."""
-
-    file: Path
-    name: str
-    elevation_deg: float
-
-
-@dataclass(frozen=True)
 class Inputs:
     """The components of the left side."""
 
     picture: gr.Image
-    examples: gr.Dataset | None
+    examples: gr.HTML
     cutout_view: gr.Image
     warnings: gr.Markdown
     s1: gr.Slider
@@ -117,16 +108,7 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
         buttons=[],
         elem_id="picture",
     )
-    dataset = None
-    if examples:
-        dataset = gr.Dataset(
-            components=[gr.Image(visible=False, label=texts.PICTURE)],
-            samples=[[str(example.file)] for example in examples],
-            label=texts.EXAMPLES,
-            type="index",
-            samples_per_page=12,
-            elem_id="examples",
-        )
+    row = example_row(examples)
     cutout_view = gr.Image(
         label=texts.CUTOUT,
         type="pil",
@@ -143,7 +125,7 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
     warnings = gr.Markdown(visible=False, elem_id="warnings")
     return {
         "picture": untouched(picture),
-        "examples": dataset,
+        "examples": row,
         "cutout_view": cutout_view,
         "warnings": warnings,
     }

@@ -14,7 +14,9 @@ from harmony.ui import texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
 from harmony.ui.engine import Engine
-from harmony.ui.inputs import Defaults, Example, Inputs, build_inputs
+from harmony.ui.errors import in_plain_words
+from harmony.ui.examples import Example, chosen_example
+from harmony.ui.inputs import Defaults, Inputs, build_inputs
 from harmony.ui.mesh_actions import MeshActions
 from harmony.ui.results import Results, build_results
 from harmony.ui.theme import style_sheet, theme
@@ -123,19 +125,18 @@ def _bind_picture(actions: Actions, examples: Sequence[Example]) -> None:
         "api_visibility": "private",
     }
     gr.on([inputs.picture.input, inputs.picture.clear, inputs.cutout.input], **shown)
-    if inputs.examples is not None:
 
-        def choose(index: int) -> tuple[str, str, float]:
-            example = examples[index]
-            return str(example.file), example.name, example.elevation_deg
+    @in_plain_words
+    def choose(event: gr.EventData) -> tuple[str, str, float]:
+        example = chosen_example(examples, getattr(event, "index", None))
+        return str(example.file), example.name, example.elevation_deg
 
-        inputs.examples.click(
-            choose,
-            inputs=inputs.examples,
-            outputs=[inputs.picture, inputs.object_name, inputs.elevation_deg],
-            api_visibility="private",
-            show_progress="hidden",
-        ).then(**shown)
+    inputs.examples.select(
+        choose,
+        outputs=[inputs.picture, inputs.object_name, inputs.elevation_deg],
+        api_visibility="private",
+        show_progress="hidden",
+    ).success(**shown)
     inputs.suggest.click(
         actions.suggest_name,
         inputs=[inputs.picture, *inputs.framing],

@@ -118,6 +118,7 @@ API_SCORES = "CD scores"
 API_REPORT = "Report"
 
 NO_PICTURE = "Choose a picture first."
+NO_EXAMPLE = "There is no such example."
 NO_SCORER = "This page runs without the CD score."
 NO_SAMPLE = "Generate views first, then build a mesh from one of the samples."
 NOT_WHOLE = "{name} must be a whole number from {low} to {high}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 import zipfile
@@ -83,9 +84,7 @@ def test_stop_ends_the_work_and_not_only_the_waiting(live, client, picture):
     live.model.step_seconds = 0.05
     try:
         live.model.working.clear()
-        job = client.submit(
-            picture=handle_file(str(picture)), num_steps=400, api_name="/generate"
-        )
+        job = client.submit(picture=handle_file(str(picture)), num_steps=400, api_name="/generate")
         assert live.model.working.wait(20)
         job.cancel()
         calls, deadline = -1, time.monotonic() + 20
@@ -129,7 +128,7 @@ def test_not_a_number_by_hand_gets_one_sentence(live, picture):
     """The client refuses to send NaN; a program of one's own may not."""
     api = f"{live.url}gradio_api"
     (path,) = httpx.post(f"{api}/upload", files={"files": picture.read_bytes()}).json()
-    file = '{"path": "%s", "meta": {"_type": "gradio.FileData"}}' % path
+    file = json.dumps({"path": path, "meta": {"_type": "gradio.FileData"}})
     dials = '"u2netp", 0.8, 30, "decomposed", NaN, 1, 1, "ddim", 4, 1, 1, 0, "egg"'
     sent = httpx.post(
         f"{api}/call/generate",
@@ -166,9 +165,7 @@ def test_unusual_pictures_are_read(client, tmp_path, picture, mode):
 
 def test_views_are_scored_again_for_another_name(client, picture):
     *_, zips, scores, _ = generate(client, picture, object_name="egg")
-    same = client.predict(
-        views_zip=handle_file(zips[0]), object_name="egg", api_name="/score"
-    )
+    same = client.predict(views_zip=handle_file(zips[0]), object_name="egg", api_name="/score")
     other = client.predict(
         views_zip=handle_file(zips[0]), object_name="large brown egg", api_name="/score"
     )

@@ -46,8 +46,16 @@ def test_zero_is_off_and_within_reach_of_every_dial(config):
         for component in config["components"]
         if component["type"] == "slider"
     }
-    assert (sliders["s1"]["minimum"], sliders["s1"]["maximum"], sliders["s1"]["step"]) == (0, 4, 0.1)
-    assert (sliders["s2"]["minimum"], sliders["s2"]["maximum"], sliders["s2"]["step"]) == (0, 3, 0.1)
+    assert (sliders["s1"]["minimum"], sliders["s1"]["maximum"], sliders["s1"]["step"]) == (
+        0,
+        4,
+        0.1,
+    )
+    assert (sliders["s2"]["minimum"], sliders["s2"]["maximum"], sliders["s2"]["step"]) == (
+        0,
+        3,
+        0.1,
+    )
 
 
 def test_all_work_of_the_model_goes_through_one_lane():
