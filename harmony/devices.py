@@ -46,8 +46,8 @@ def set_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def is_batch_invariant(device: torch.device) -> bool:
-    """Whether one sample at a time is how this device repeats a sample bit for bit.
+def prefers_single_samples(device: torch.device) -> bool:
+    """Whether samples should be computed one at a time to repeat bit for bit.
 
     The kernels of a CPU round differently for different batch sizes, and a CPU gains next to
     nothing from a larger batch; a GPU gains much.

@@ -25,7 +25,10 @@ SMALL_SIDE = 64
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "ICO", "PPM", "JPEG2000")  # fmt: skip
 """What is tried, by content. EPS is left out: Pillow would start another program for it."""
-READABLE = "PNG, JPEG, WebP, AVIF, GIF, BMP or TIFF"
+UNREADABLE = (
+    "The file is damaged or is not a picture that can be read; "
+    "use PNG, JPEG, WebP, AVIF, GIF, BMP or TIFF."
+)
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
 
@@ -91,11 +94,9 @@ def _open(data: bytes) -> Image.Image:
             raise ValueError(
                 "HEIC pictures cannot be read here; save the picture as JPEG or PNG."
             ) from error
-        raise ValueError(f"This is not a picture that can be read; use {READABLE}.") from error
+        raise ValueError(UNREADABLE) from error
     except Exception as error:  # a decoder may raise anything on a damaged header
-        raise ValueError(
-            f"The picture file is damaged or is no picture; use {READABLE}."
-        ) from error
+        raise ValueError(UNREADABLE) from error
 
 
 def _decode(opened: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
@@ -110,8 +111,7 @@ def _decode(opened: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     try:
         opened.draft(None, (WORKING_SIDE, WORKING_SIDE))
         opened.load()
-        image = _eight_bit(opened)
-        image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BICUBIC)
+        image = _eight_bit(_fitted(opened))
         image, rotation_note = _upright(image)
         image, profile_note = _to_rgb(image)
     except Exception as error:  # a decoder may raise anything on damaged data
@@ -141,10 +141,19 @@ def _check_size(opened: Image.Image) -> None:
         )
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Return greyscale of 16 or 32 bits as 8 bits, scaled, and a copy of anything else."""
-    if not image.mode.startswith(("I", "F")):
+def _fitted(image: Image.Image) -> Image.Image:
+    """Return a copy whose longer side is at most `WORKING_SIDE`."""
+    longer = max(image.size)
+    if longer <= WORKING_SIDE:
         return image.copy()
+    width, height = (max(1, round(side * WORKING_SIDE / longer)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Return greyscale of 16 or 32 bits as 8 bits, scaled, and anything else as it is."""
+    if not image.mode.startswith(("I", "F")):
+        return image
     values = np.asarray(image)
     if image.mode == "F":
         values = np.nan_to_num(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from harmony.background import ALPHA, CutoutModels, has_mask, remove_background
-from harmony.devices import is_batch_invariant, release_memory
+from harmony.devices import prefers_single_samples, release_memory
 from harmony.framing import (
     cutout_warnings,
     frame_reference,
@@ -23,6 +23,7 @@ from harmony.framing import (
 from harmony.images import read_image
 from harmony.models.base import MultiviewDenoiser
 from harmony.noise import SeededNoise, validate_seeds
+from harmony.recipe import validate_object_name
 from harmony.records import CDScore, Condition, Recipe, ReferenceImage, Views
 from harmony.sampling import SamplingStep, sample_steps, validate_request
 
@@ -139,7 +140,7 @@ def generate(
     scorer: Scorer | None = None,
     seeds_per_pass: int | None = None,
     preview_every: int = 1,
-) -> Iterator[StepEvent | SampleEvent]:
+) -> Generator[StepEvent | SampleEvent]:
     """Paint one sample for each seed of the recipe.
 
     On the CPU every seed has its own pass, so that it comes out bit for bit the same alone and
@@ -151,10 +152,10 @@ def generate(
         recipe: Its seeds, guidance, sampler and object name are used.
         scorer: Scores each sample where given.
         seeds_per_pass: Seeds that share a pass; None chooses as above.
-        preview_every: A preview comes with every so manieth step and the last; 0 means none.
+        preview_every: A preview comes with every n-th step and the last one; 0 means none.
 
     Returns:
-        An iterator; closing it stops the work within one step. Events of one pass come in order:
+        A generator; closing it stops the work within one step. Events of one pass come in order:
         its steps, then one `SampleEvent` for each of its seeds.
 
     Raises:
@@ -163,12 +164,14 @@ def generate(
     """
     seeds = validate_seeds(recipe.seeds)
     if seeds_per_pass is None:
-        seeds_per_pass = 1 if is_batch_invariant(model.device) else len(seeds)
+        seeds_per_pass = 1 if prefers_single_samples(model.device) else len(seeds)
     if seeds_per_pass < 1:
         raise ValueError(f"Seeds per pass is {seeds_per_pass}; it must be 1 or more.")
     if preview_every < 0:
         raise ValueError(f"Preview every {preview_every} steps is not possible; use 0 or more.")
     validate_request(model, recipe.guidance, recipe.sampler)
+    if scorer is not None:
+        validate_object_name(recipe.object_name)
     return _run(
         model, reference, replace(recipe, seeds=seeds), scorer, seeds_per_pass, preview_every
     )
@@ -181,7 +184,7 @@ def _run(
     scorer: Scorer | None,
     seeds_per_pass: int,
     preview_every: int,
-) -> Iterator[StepEvent | SampleEvent]:
+) -> Generator[StepEvent | SampleEvent]:
     with torch.inference_mode():
         condition = model.encode_reference(reference)
     passes = _split(recipe.seeds, seeds_per_pass)

@@ -255,7 +255,7 @@ def recipe_command(recipe: Recipe, *, image: str = "IMAGE", output: str = "OUTPU
     return shlex.join(
         [
             *("python", "-m", "harmony.generate", image, "--output", output),
-            *("--model", recipe.model, "--seeds", ",".join(map(str, recipe.seeds)), *scales),
+            *(f"--model={recipe.model}", "--seeds", ",".join(map(str, recipe.seeds)), *scales),
             *("--sampler", sampler.sampler, "--steps", str(sampler.num_steps)),
             *("--eta", f"{sampler.eta!r}", f"--elevation-deg={recipe.elevation_deg!r}"),
             *(framing or ["--no-crop"]),

@@ -9,7 +9,7 @@ for every step count (diffusers' own DDIM assumes that they are `T // num_steps`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,8 +199,8 @@ def sample_steps(
     noise: SeededNoise,
     guidance: Guidance,
     settings: SamplerSettings,
-) -> Iterator[SamplingStep]:
-    """Walk the reverse process; closing the iterator stops it between two steps.
+) -> Generator[SamplingStep]:
+    """Walk the reverse process; closing the generator stops it between two steps.
 
     Every seed draws x_T first and then, for DDIM with eta > 0, one tensor for each step except
     the last (the released code adds none there).
@@ -213,7 +213,7 @@ def sample_steps(
         settings: Sampler, number of steps, eta.
 
     Returns:
-        An iterator over `settings.num_steps` steps; the last one's `latents` are the result.
+        A generator over `settings.num_steps` steps; the last one's `latents` are the result.
 
     Raises:
         ValueError: Settings or guidance are invalid, or the model cannot serve the rule.
@@ -229,7 +229,7 @@ def _walk(
     noise: SeededNoise,
     guidance: Guidance,
     settings: SamplerSettings,
-) -> Iterator[SamplingStep]:
+) -> Generator[SamplingStep]:
     branches = tuple(branch_weights(guidance))
     scheduler = SAMPLERS[settings.sampler](model.schedule, settings.num_steps)
     scheduler.set_timesteps(settings.num_steps)

@@ -47,14 +47,16 @@ class FakeDenoiser:
     Every call of `predict` is noted in `calls` as (timestep, branches, number of samples).
     """
 
-    def __init__(self, prediction_type: str = "epsilon", spacing: str = "leading") -> None:
+    def __init__(
+        self, prediction_type: str = "epsilon", spacing: str = "leading", device: str = "cpu"
+    ) -> None:
         self.name = "fake"
         self.weights_sha256 = "0" * 64
         self.view_count = VIEW_COUNT
         self.image_size = IMAGE_SIZE
         self.latent_shape: tuple[int, int, int] = (3, LATENT_SIZE, LATENT_SIZE)
         self.guidance_rules: tuple[str, ...] = ("none", "cfg", "decomposed")
-        self.device = torch.device("cpu")
+        self.device = torch.device(device)
         self.schedule = fake_schedule(prediction_type, spacing)
         self.defaults = ModelDefaults(
             Guidance("decomposed", 2.0, 1.0), SamplerSettings("ddim", 4, 1.0)
@@ -65,7 +67,7 @@ class FakeDenoiser:
     def encode_reference(self, reference: ReferenceImage) -> Condition:
         self.encoded += 1
         tint = reference.pixels.mean(dim=(1, 2)) + math.sin(math.radians(reference.elevation_deg))
-        return Condition({"tint": tint.to(torch.float32)})
+        return Condition({"tint": tint.to(self.device, torch.float32)})
 
     def predict(
         self,
@@ -84,7 +86,7 @@ class FakeDenoiser:
         hues = torch.tensor(
             [colorsys.hsv_to_rgb(n / VIEW_COUNT, 0.8, 0.8) for n in range(VIEW_COUNT)]
         )
-        clean = (hues * 2 - 1).view(1, VIEW_COUNT, 3, 1, 1).expand_as(latents)
+        clean = (hues.to(latents) * 2 - 1).view(1, VIEW_COUNT, 3, 1, 1).expand_as(latents)
         if branch in KNOWS_VIEWS:
             clean = clean + 0.3 * torch.tanh(latents)
         if branch in KNOWS_REFERENCE:
@@ -103,7 +105,7 @@ class FakeDenoiser:
 
     def decode(self, latents: Tensor) -> Views:
         colour = self._upsample(self.preview(latents))
-        alpha = disc_mask().expand(*colour.shape[:2], 1, IMAGE_SIZE, IMAGE_SIZE).clone()
+        alpha = disc_mask().to(colour).expand(*colour.shape[:2], 1, IMAGE_SIZE, IMAGE_SIZE).clone()
         return Views(colour * alpha + 1 - alpha, alpha)
 
     def preview(self, predicted_clean: Tensor) -> Tensor:

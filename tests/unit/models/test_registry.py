@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from harmony.models import registry
+from harmony.models.registry import LOADERS, load_model
+from tests.fakes import FakeDenoiser
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """Put a recorder in the place of every loader."""
+    seen = []
+
+    def recorder(name):
+        def load(folder, device):
+            seen.append((name, folder, device))
+            return FakeDenoiser()
+
+        return load
+
+    monkeypatch.setattr(registry, "LOADERS", {name: recorder(name) for name in LOADERS})
+    return seen
+
+
+def test_the_table_names_both_models():
+    assert set(LOADERS) == {"small", "syncdreamer"}
+
+
+@pytest.mark.parametrize("name", list(LOADERS))
+def test_a_name_loads_the_model_from_its_own_place(loaded, name):
+    load_model(name, CPU)
+    assert loaded == [(name, None, CPU)]
+
+
+@pytest.mark.parametrize("kind", list(LOADERS))
+def test_a_folder_loads_the_kind_that_it_names(loaded, kind, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"kind": kind, "width": 8}))
+    load_model(tmp_path, CPU)
+    load_model(str(tmp_path), CPU)
+    assert loaded == [(kind, tmp_path, CPU)] * 2
+
+
+def test_what_is_no_model_is_refused(loaded, tmp_path):
+    with pytest.raises(ValueError, match="There is no model 'large'"):
+        load_model("large", CPU)
+    with pytest.raises(ValueError, match=r"config.json is missing"):
+        load_model(tmp_path, CPU)
+    for text in ("{", "[]", "{}", '{"kind": "os.system"}', '{"kind": ["small"]}'):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(ValueError, match=r"is no JSON|must name its kind"):
+            load_model(tmp_path, CPU)
+    assert loaded == []
+
+
+def test_missing_small_weights_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    with pytest.raises(ValueError, match=r"config.json is missing in .*small; fetch"):
+        load_model("small", CPU)
