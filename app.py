@@ -9,12 +9,9 @@ from collections.abc import Sequence
 # Gradio reports every import and launch to its makers unless it is told not to beforehand.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from harmony.ui.engine import Engine
 from harmony.ui.examples import load_examples
+from harmony.ui.loading import DEVICES, standard_engine
 from harmony.ui.page import build_demo, launch_settings
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-OFFICIAL_RULE = "decomposed-official"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,31 +25,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build_engine(model: str, device: str) -> Engine:
-    """Return the engine for a model and a device; both load on the first run."""
-
-    def load_denoiser():
-        from harmony.devices import choose_device
-        from harmony.models.registry import load_model
-
-        return load_model(model, choose_device(device))
-
-    def load_scorer():
-        from harmony.devices import choose_device
-        from harmony.scoring import CDScorer
-
-        return CDScorer.load("small", choose_device(device))
-
-    rules = ("decomposed", "cfg", "none")
-    if model == "syncdreamer":
-        rules = ("decomposed", OFFICIAL_RULE, "cfg", "none")
-    return Engine(model_name=model, load_model=load_denoiser, load_scorer=load_scorer, rules=rules)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build the page and serve it until it is interrupted."""
     options = build_parser().parse_args(arguments)
-    demo = build_demo(build_engine(options.model, options.device), examples=load_examples())
+    engine = standard_engine(options.model, options.device)
+    demo = build_demo(engine, examples=load_examples())
     demo.launch(
         server_name="0.0.0.0" if options.listen else None,
         server_port=options.port,

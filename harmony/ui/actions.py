@@ -16,7 +16,9 @@ from harmony.ui.clock import Clock, steps_done
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import Event, RunReady, SampleReady, Stage, Step
+from harmony.ui.examples import Example
 from harmony.ui.inputs import Inputs
+from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
 from harmony.ui.results import Results
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.shown import gallery_value, live_value, run_value, seed_of
@@ -63,6 +65,23 @@ class Actions:
             warnings: gr.update(
                 value="\n".join(f"- {note}" for note in notes), visible=bool(notes)
             ),
+        }
+
+    def choose_example(self, request: gr.Request, example: Example) -> Updates:
+        """Take an example's picture, and show the result that ships with it."""
+        updates: Updates = {
+            self.inputs.picture: str(example.file),
+            self.inputs.object_name: example.name,
+            self.inputs.elevation_deg: example.elevation_deg,
+        }
+        result = load_precomputed(example)
+        if result is None:
+            return updates
+        self.visit(request).put_aside()
+        return updates | {
+            self.results.status: status_html(precomputed_text(example, result)),
+            self.results.turntable: precomputed_value(result),
+            self.results.details: gr.update(visible=False),
         }
 
     @in_plain_words

@@ -18,6 +18,7 @@ from harmony.ui.errors import in_plain_words
 from harmony.ui.examples import Example, chosen_example
 from harmony.ui.inputs import Defaults, Inputs, build_inputs
 from harmony.ui.mesh_actions import MeshActions
+from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
 from harmony.ui.results import Results, build_results
 from harmony.ui.theme import style_sheet, theme
 from harmony.ui.visits import Visits
@@ -69,7 +70,7 @@ def build_demo(
                     examples=examples,
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
-                results = build_results()
+                results = build_results(**_first_paint(examples))
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         _bind_api(Api(engine, visits), inputs, results)
@@ -92,6 +93,17 @@ def launch_settings() -> dict[str, Any]:
         "max_file_size": MAX_FILE_SIZE,
         "footer_links": ["api", "settings"],
     }
+
+
+def _first_paint(examples: Sequence[Example]) -> dict[str, Any]:
+    """Return a shipped result to open with: nothing is loaded and nothing is asked for it."""
+    for example in examples:
+        if (result := load_precomputed(example)) is not None:
+            return {
+                "text": precomputed_text(example, result),
+                "value": precomputed_value(result),
+            }
+    return {}
 
 
 def _closing(visits: Visits) -> Any:
@@ -127,13 +139,17 @@ def _bind_picture(actions: Actions, examples: Sequence[Example]) -> None:
     gr.on([inputs.picture.input, inputs.picture.clear, inputs.cutout.input], **shown)
 
     @in_plain_words
-    def choose(event: gr.EventData) -> tuple[str, str, float]:
-        example = chosen_example(examples, getattr(event, "index", None))
-        return str(example.file), example.name, example.elevation_deg
+    def choose(request: gr.Request, event: gr.EventData) -> dict[Any, Any]:
+        return actions.choose_example(
+            request, chosen_example(examples, getattr(event, "index", None))
+        )
 
     inputs.examples.select(
         choose,
-        outputs=[inputs.picture, inputs.object_name, inputs.elevation_deg],
+        outputs=[
+            *(inputs.picture, inputs.object_name, inputs.elevation_deg),
+            *(actions.results.status, actions.results.turntable, actions.results.details),
+        ],
         api_visibility="private",
         show_progress="hidden",
     ).success(**shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -72,10 +73,15 @@ def _mesh() -> dict[str, gr.Component]:
     }
 
 
-def build_results() -> Results:
-    """Lay out the right side; call it inside a `gr.Column`."""
-    status = gr.HTML(status_html(texts.READY), elem_id="status", js_on_load=None)
-    samples = turntable(elem_id="turntables", label=texts.RESULT)
+def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = None) -> Results:
+    """Lay out the right side; call it inside a `gr.Column`.
+
+    Args:
+        text: The status line at first paint.
+        value: What the turntables show at first paint.
+    """
+    status = gr.HTML(status_html(text), elem_id="status", js_on_load=None)
+    samples = turntable(value, elem_id="turntables", label=texts.RESULT)
     with gr.Column(visible=False, elem_id="details") as details:
         gr.Markdown(texts.CD_EXPLAINED, elem_classes="fine-print")
         with gr.Row(elem_classes="run-row"):

@@ -48,6 +48,10 @@ ADVANCED = "Advanced settings"
 GENERATE = "Generate 16 views"
 STOP = "Stop"
 
+EXAMPLE_SHOWN = (
+    "Example “{name}”, made earlier by the {model} model with {guidance}, {steps} steps. "
+    "Press Generate to make your own."
+)
 READY = "Choose a picture, then press Generate."
 LOADING_MODEL = "Loading the model (first run only) …"
 LOADING_SCORER = "Measuring the CD score …"

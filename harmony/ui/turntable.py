@@ -54,17 +54,18 @@ def turntable_value(
     }
 
 
-def turntable(**settings: Any) -> gr.HTML:
+def turntable(value: dict[str, Any] | None = None, **settings: Any) -> gr.HTML:
     """Return the component: cards of samples, each with its turntable and sixteen views.
 
     Its value is a `turntable_value`; its event is `select` with the card's id. It is no subclass
     of `gr.HTML`, because Gradio writes a stub file beside the source of every such class.
 
     Args:
+        value: What it shows at first.
         settings: Go to `gr.HTML`.
     """
     return gr.HTML(
-        value=turntable_value(()),
+        value=value or turntable_value(()),
         html_template='<div class="tt-root"></div>',
         js_on_load=(ASSETS / "turntable.js").read_text(encoding="utf-8"),
         apply_default_css=False,

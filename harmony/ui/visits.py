@@ -85,8 +85,13 @@ class Visit:
     def begin(self) -> Path:
         """Take the run on show aside for a new one; returns the new one's folder."""
         folder = self.new_folder()
-        self.previous, self.current, self.last_step = self.current, None, None
+        self.put_aside()
+        self.last_step = None
         return folder
+
+    def put_aside(self) -> None:
+        """Take the run on show away for something that is no run of this visit."""
+        self.previous, self.current = self.current or self.previous, None
 
     def restore(self) -> None:
         """Put back what `begin` took aside."""

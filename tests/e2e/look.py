@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import trimesh
 from playwright.sync_api import Locator, Page
 
 COLOURS = """(element, [column, row]) => new Promise((resolve, reject) => {
@@ -75,3 +77,10 @@ def nameless(page: Page) -> list[str]:
 def width_beyond_window(page: Page) -> int:
     """Return how many pixels the page is wider than its window."""
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+def mesh_of(file: str | Path) -> trimesh.Trimesh:
+    """Return a mesh file as one mesh."""
+    mesh = trimesh.load(file, force="mesh")
+    assert isinstance(mesh, trimesh.Trimesh)
+    return mesh

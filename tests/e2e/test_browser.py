@@ -9,12 +9,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import trimesh
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from harmony.recipe import recipe_from_json
 from tests.e2e.conftest import Live
-from tests.e2e.look import colours_of_view, contrast, nameless, width_beyond_window
+from tests.e2e.look import colours_of_view, contrast, mesh_of, nameless, width_beyond_window
 
 pytestmark = pytest.mark.browser
 
@@ -77,7 +76,7 @@ def test_the_whole_road(page: Page, picture: Path, tmp_path: Path):
         with page.expect_download() as caught:
             button.click()
         caught.value.save_as(tmp_path / f"mesh.{ending}")
-        assert len(trimesh.load(tmp_path / f"mesh.{ending}", force="mesh").faces) > 500
+        assert len(mesh_of(tmp_path / f"mesh.{ending}").faces) > 500
 
 
 def test_an_example_fills_the_picture_and_what_is_known_of_it(page: Page):

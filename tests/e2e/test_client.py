@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-import trimesh
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
 from harmony.recipe import recipe_from_json
 from tests.e2e.conftest import STEPS, Live
+from tests.e2e.look import mesh_of
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_views_become_a_mesh_in_every_format(client, picture):
         views_zip=handle_file(zips[0]), quality="draft", api_name="/reconstruct"
     )
     assert sorted(Path(file).suffix for file in files) == [".glb", ".obj", ".ply", ".stl"]
-    mesh = trimesh.load(glb, force="mesh")
+    mesh = mesh_of(glb)
     assert len(mesh.faces) > 500
     assert report["faces"] == len(mesh.faces)
 

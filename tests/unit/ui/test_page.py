@@ -80,7 +80,7 @@ def test_building_the_page_loads_no_model():
 
 def test_opening_the_page_imports_nothing_heavy():
     code = (
-        "import sys, app; app.build_demo(app.build_engine('small', 'cpu'));"
+        "import sys, app; app.build_demo(app.standard_engine('small', 'cpu'));"
         "print([m for m in ('torch', 'diffusers', 'open_clip', 'rembg', 'onnxruntime', 'scipy')"
         " if m in sys.modules])"
     )

@@ -3,12 +3,14 @@ from dataclasses import replace
 import pytest
 
 from harmony.background import CUTOUTS
+from harmony.devices import DEVICES as ENGINE_DEVICES
 from harmony.guidance import RULES as ENGINE_RULES
 from harmony.reconstruction import QUALITIES as ENGINE_QUALITIES
 from harmony.reconstruction.files import MESH_ENDINGS
 from harmony.sampling import SAMPLERS as ENGINE_SAMPLERS
 from harmony.ui import texts
 from harmony.ui.inputs import Defaults
+from harmony.ui.loading import DEVICES
 from harmony.ui.settings import MESH_FORMATS, QUALITIES, RULES, SAMPLERS, Framing, Settings
 
 GOOD = Settings(
@@ -33,6 +35,7 @@ def test_the_page_offers_what_the_engine_has():
     assert set(QUALITIES) == set(ENGINE_QUALITIES)
     assert set(QUALITIES) <= set(texts.QUALITY_NAMES)
     assert {f".{name}" for name in MESH_FORMATS} == set(MESH_ENDINGS)
+    assert set(DEVICES) == set(ENGINE_DEVICES)
     assert Defaults().cutout in CUTOUTS
 
 

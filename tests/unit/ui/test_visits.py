@@ -33,7 +33,8 @@ def test_folders_cannot_be_guessed_from_the_session(tmp_path):
 def test_closing_a_visit_removes_its_files_and_only_these(tmp_path):
     visits = Visits(lambda: tmp_path)
     mine, yours = visits.of("me"), visits.of("you")
-    a_run(mine, "mine"), a_run(yours, "yours")
+    for visit in (mine, yours):
+        a_run(visit, "run")
     visits.close("me")
     assert not mine.folder.exists()
     assert yours.folder.exists()
