@@ -124,7 +124,7 @@ class Actions:
                 case Step():
                     visit.last_step = (event.step, event.num_steps)
                     strips |= dict(zip(event.seeds, event.strips or (), strict=False))
-                    line = self._step_line(event, clock)
+                    line = self.step_line(event, clock)
                     now = time.monotonic()
                     if now - painted_at >= PREVIEW_SECONDS or event.step == event.num_steps:
                         painted_at = now
@@ -137,7 +137,8 @@ class Actions:
                     yield self.show(visit) | self.buttons(running=False)
 
     @staticmethod
-    def _step_line(step: Step, clock: Clock) -> str:
+    def step_line(step: Step, clock: Clock, title: str = "") -> str:
+        """Return the status line of a step, with what is being made where that is named."""
         done, total = steps_done(step)
         text = step_text(
             step.step,
@@ -146,8 +147,8 @@ class Actions:
             num_passes=step.num_passes,
             left=clock.left(step),
         )
-        notice = f" {step.notice}" if step.notice else ""
-        return status_html(text + notice, fraction=done / total)
+        parts = [f"{title}:" if title else "", text, step.notice or ""]
+        return status_html(" ".join(filter(None, parts)), fraction=done / total)
 
     def buttons(self, *, running: bool) -> Updates:
         """Return Generate and Stop as they stand while a run goes on or not."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from harmony.ui import texts
 from harmony.ui.strips import data_url
-from harmony.ui.turntable import ASSETS
+from harmony.ui.turntable import script
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 INDEX = "examples.json"
@@ -71,7 +71,7 @@ def example_row(examples: Sequence[Example]) -> gr.HTML:
             ]
         },
         html_template=f'<p class="ex-title">{texts.EXAMPLES}</p><div class="ex-list"></div>',
-        js_on_load=(ASSETS / "examples.js").read_text(encoding="utf-8"),
+        js_on_load=script("examples.js"),
         apply_default_css=False,
         label=texts.EXAMPLES,
         visible=bool(examples),

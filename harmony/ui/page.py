@@ -13,6 +13,7 @@ from harmony.background import CUTOUTS
 from harmony.ui import texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
+from harmony.ui.compare import CompareActions, build_comparison
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
 from harmony.ui.examples import Example, chosen_example
@@ -71,11 +72,13 @@ def build_demo(
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
                 results = build_results(**_first_paint(examples))
+                comparison = build_comparison()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         _bind_api(Api(engine, visits), inputs, results)
         _bind_picture(actions, examples)
         _bind_run(actions, chip)
+        _bind_comparison(CompareActions(actions, comparison))
         _bind_results(actions)
         _bind_mesh(MeshActions(engine, visits, results))
         demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
@@ -202,6 +205,27 @@ def _bind_run(actions: Actions, chip: gr.Markdown) -> None:
     inputs.stop.click(actions.stopped, outputs=shown, cancels=run, **quiet)
     results.runs.input(actions.choose_run, inputs=results.runs, outputs=shown, **quiet)
     results.turntable.select(actions.choose_sample, outputs=shown, **quiet)
+
+
+def _bind_comparison(actions: CompareActions) -> None:
+    parts, inputs = actions.parts, actions.page.inputs
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    offered = [parts.left, parts.right]
+    for choice in offered:
+        choice.focus(actions.list_runs, outputs=offered, **quiet)
+    made = parts.start.click(
+        actions.compare,
+        inputs=[inputs.picture, parts.left, parts.right, *inputs.dials],
+        outputs=[parts.view, parts.status, inputs.stop, actions.page.results.runs],
+        concurrency_id=MODEL_LANE,
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=parts.status,
+    )
+    ended = [parts.status, inputs.stop]
+    made.failure(actions.ended, outputs=ended, **quiet)
+    inputs.stop.click(actions.ended, outputs=ended, cancels=made, **quiet)
 
 
 def _bind_results(actions: Actions) -> None:

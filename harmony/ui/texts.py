@@ -90,6 +90,31 @@ TURNTABLE_WORDS = {
     "empty": "Your sixteen views will appear here.",
 }
 
+COMPARE = "Compare two settings at the same seed"
+COMPARE_INFO = (
+    "Both sides start from the same noise: what differs is what the guidance does. Pictures, "
+    "steps and first seed are those of the dials."
+)
+COMPARE_LEFT = "A"
+COMPARE_RIGHT = "B"
+COMPARE_START = "Compare A and B"
+COMPARED = "Both are done. Turn them, wipe across, or look at the difference."
+PRESETS = {
+    "syncdreamer": "SyncDreamer (Eq. 3, s = 1)",
+    "harmonyview": "HarmonyView (s1 2, s2 1)",
+    "off": "Guidance off",
+    "dials": "The dials as they stand",
+}
+COMPARE_WORDS = {
+    "view": "View",
+    "compare": "Comparison",
+    "modes": "How the two are shown",
+    "wipe": "Wipe",
+    "side": "Side by side",
+    "difference": "Difference",
+    "divider": "Place of the wipe",
+}
+
 RESULT = "Result"
 ALL_VIEWS = "All 16 pictures"
 GALLERY = "Pictures of the chosen sample"

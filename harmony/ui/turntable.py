@@ -54,6 +54,11 @@ def turntable_value(
     }
 
 
+def script(*names: str) -> str:
+    """Return scripts of the assets as one function body."""
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
+
+
 def turntable(value: dict[str, Any] | None = None, **settings: Any) -> gr.HTML:
     """Return the component: cards of samples, each with its turntable and sixteen views.
 
@@ -67,7 +72,7 @@ def turntable(value: dict[str, Any] | None = None, **settings: Any) -> gr.HTML:
     return gr.HTML(
         value=value or turntable_value(()),
         html_template='<div class="tt-root"></div>',
-        js_on_load=(ASSETS / "turntable.js").read_text(encoding="utf-8"),
+        js_on_load=script("turning.js", "turntable.js"),
         apply_default_css=False,
         **settings,
     )

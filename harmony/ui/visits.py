@@ -75,9 +75,13 @@ class Visit:
         return folder
 
     def keep(self, run: Run) -> None:
-        """Keep a run and make it the current one; the oldest beyond `KEEP_RUNS` goes."""
-        self.runs[run.id] = run
+        """Keep a run and put it on show."""
+        self.add(run)
         self.current, self.chosen = run.id, 0
+
+    def add(self, run: Run) -> None:
+        """Keep a run; the oldest beyond `KEEP_RUNS` goes."""
+        self.runs[run.id] = run
         while len(self.runs) > KEEP_RUNS:
             _, oldest = self.runs.popitem(last=False)
             shutil.rmtree(oldest.recipe_file.parent, ignore_errors=True)

@@ -14,31 +14,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from harmony.recipe import recipe_from_json
 from tests.e2e.conftest import Live
 from tests.e2e.look import colours_of_view, contrast, mesh_of, nameless, width_beyond_window
+from tests.e2e.road import cards, generate, give_picture, set_number
 
 pytestmark = pytest.mark.browser
-
-
-def give_picture(page: Page, picture: Path) -> None:
-    page.locator("#picture input[type=file]").set_input_files(picture)
-    page.locator("#cutout img").wait_for()
-
-
-def set_number(page: Page, block: str, value: float) -> None:
-    field = page.locator(f"#{block} input[type=number]")
-    field.fill(str(value))
-    field.blur()
-
-
-def generate(page: Page) -> None:
-    """Run to the end; the mark tells the new "Done" from that of a run before."""
-    page.locator("#status .status").evaluate("element => element.setAttribute('data-old', '')")
-    page.get_by_role("button", name="Generate 16 views").click()
-    fresh = page.locator("#status .status:not([data-old])")
-    expect(fresh).to_contain_text("Done", timeout=40_000)
-
-
-def cards(page: Page) -> Locator:
-    return page.locator(".tt-card")
 
 
 def test_the_whole_road(page: Page, picture: Path, tmp_path: Path):

@@ -1,125 +1,53 @@
 // Turntables of one gr.HTML component: a card for each sample, turned by drag, wheel, keys or
-// autoplay. Runs as a function body with (element, trigger, props, watch) in scope. Everything
-// hangs on `element`, so that any number of these can stand on one page; those that share a group
-// turn together through one event on the window. Turning moves the sprite strip, nothing is loaded.
-const CHANNEL = "harmony:azimuth";
-const DRAG_PX_PER_TURN = 420;
+// autoplay. Runs after turning.js as one function body with (element, trigger, props, watch).
+// Everything hangs on `element`, so that any number of these can stand on one page. Turning moves
+// the sprite strip; nothing is loaded for it.
 const AUTOPLAY_MS = 140;
-const WHEEL_PER_VIEW = 60;
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 const root = element.querySelector(".tt-root");
-const state = { index: 0, playing: false, linked: true, cards: new Map(), timer: null, turnedByHand: false };
-
-const make = (tag, className, attributes = {}) => {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-};
+const state = { index: 0, playing: false, linked: true, cards: new Map(), timer: null, touched: false };
 const model = () => props.value || { samples: [], words: {} };
-const frames = () => model().frames || 16;
-const azimuth = (index) => (index * 360) / frames();
-const degrees = (index) => `${azimuth(index).toFixed(1)}°`;
-const wrap = (index) => ((index % frames()) + frames()) % frames();
-const place = (node, index) => {
-  node.style.backgroundPosition = `${(index / (frames() - 1)) * 100}% 0`;
-};
 
 function showCard(card, index) {
   card.index = index;
   place(card.picture, index);
   card.readout.textContent = degrees(index);
-  card.stage.setAttribute("aria-valuenow", azimuth(index));
-  card.stage.setAttribute("aria-valuetext", `${model().words.view} ${index + 1} / ${frames()}, ${degrees(index)}`);
+  sayWhere(card.stage, index, model().words);
   card.thumbs.forEach((thumb, i) => thumb.setAttribute("aria-current", i === index ? "true" : "false"));
 }
 
-function turnTo(card, index, announce = true) {
-  const target = wrap(index);
-  if (!state.linked) return showCard(card, target);
-  state.index = target;
-  for (const other of state.cards.values()) showCard(other, target);
-  if (announce) {
-    const detail = { group: model().group, index: target, from: element };
-    window.dispatchEvent(new CustomEvent(CHANNEL, { detail }));
-  }
+function turnAll(index) {
+  state.index = index;
+  for (const card of state.cards.values()) showCard(card, index);
+}
+
+function turnTo(card, index) {
+  if (!state.linked) return showCard(card, wrap(index));
+  turnAll(wrap(index));
+  announce(state.index);
 }
 
 function byHand(card, index) {
-  state.turnedByHand = true;
+  state.touched = true;
   play(false);
   turnTo(card, index);
+}
+
+function autoplayStep() {
+  if (!element.isConnected) return clearInterval(state.timer);
+  if (document.hidden || root.offsetParent === null) return;
+  const cards = [...state.cards.values()];
+  for (const card of state.linked ? cards.slice(0, 1) : cards) turnTo(card, card.index + 1);
 }
 
 function play(on) {
   state.playing = on;
   clearInterval(state.timer);
-  if (on) {
-    state.timer = setInterval(() => {
-      if (!element.isConnected) return clearInterval(state.timer);
-      if (document.hidden || root.offsetParent === null) return;
-      const cards = [...state.cards.values()];
-      if (state.linked) cards.slice(0, 1).forEach((card) => turnTo(card, card.index + 1));
-      else cards.forEach((card) => showCard(card, wrap(card.index + 1)));
-    }, AUTOPLAY_MS);
-  }
+  if (on) state.timer = setInterval(autoplayStep, AUTOPLAY_MS);
   paintToolbar();
 }
 
-function attachDrag(card) {
-  let start = null;
-  card.stage.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
-    start = { x: event.clientX, index: card.index };
-    card.stage.setPointerCapture(event.pointerId);
-    card.stage.classList.add("tt-grabbed");
-  });
-  card.stage.addEventListener("pointermove", (event) => {
-    if (!start) return;
-    // The near surface follows the pointer: dragging right walks the camera clockwise.
-    const moved = Math.round(((event.clientX - start.x) / DRAG_PX_PER_TURN) * frames());
-    if (wrap(start.index - moved) !== card.index) byHand(card, start.index - moved);
-  });
-  for (const name of ["pointerup", "pointercancel"]) {
-    card.stage.addEventListener(name, () => {
-      start = null;
-      card.stage.classList.remove("tt-grabbed");
-    });
-  }
-}
-
-function attachWheel(card) {
-  let rest = 0;
-  card.stage.addEventListener("wheel", (event) => {
-    // An upright wheel scrolls the page unless the turntable has the focus.
-    const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY);
-    if (!sideways && document.activeElement !== card.stage) return;
-    event.preventDefault();
-    rest += sideways ? event.deltaX : event.deltaY;
-    const moved = Math.trunc(rest / WHEEL_PER_VIEW);
-    if (moved !== 0) {
-      rest -= moved * WHEEL_PER_VIEW;
-      byHand(card, card.index + moved);
-    }
-  }, { passive: false });
-}
-
-function attachKeys(card) {
-  const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 4, PageDown: -4 };
-  card.stage.addEventListener("keydown", (event) => {
-    let target = null;
-    if (event.key in steps) target = card.index + steps[event.key];
-    else if (event.key === "Home") target = 0;
-    else if (event.key === "End") target = frames() - 1;
-    else if (event.key === " ") play(!state.playing);
-    else return;
-    event.preventDefault();
-    if (target !== null) byHand(card, target);
-  });
-}
-
 function buildCard(sample) {
-  const words = model().words;
   const card = { index: state.index, thumbs: [] };
   card.node = make("article", "tt-card", { "data-sample": sample.id });
   card.head = make("button", "tt-head", { type: "button" });
@@ -127,15 +55,14 @@ function buildCard(sample) {
   card.badge = make("span", "tt-badge");
   card.head.append(card.title, card.badge);
   card.head.addEventListener("click", () => trigger("select", { id: sample.id }));
-  card.stage = make("div", "tt-stage", {
-    role: "slider", tabindex: "0", "aria-valuemin": "0", "aria-valuemax": azimuth(frames() - 1),
-  });
+  card.stage = makeStage("tt-stage");
   card.picture = make("div", "tt-picture");
   card.readout = make("span", "tt-readout", { "aria-hidden": "true" });
   card.stage.append(card.picture, card.readout);
   card.strip = make("div", "tt-thumbs", { role: "group" });
   for (let i = 0; i < frames(); i += 1) {
-    const thumb = make("button", "tt-thumb", { type: "button", "aria-label": `${words.view} ${i + 1}, ${degrees(i)}` });
+    const name = `${model().words.view} ${i + 1}, ${degrees(i)}`;
+    const thumb = make("button", "tt-thumb", { type: "button", "aria-label": name });
     thumb.addEventListener("click", () => byHand(card, i));
     place(thumb, i);
     card.thumbs.push(thumb);
@@ -143,7 +70,11 @@ function buildCard(sample) {
   }
   card.note = make("p", "tt-note");
   card.node.append(card.head, card.stage, card.strip, card.note);
-  [attachDrag, attachWheel, attachKeys].forEach((attach) => attach(card));
+  turnByHand(card.stage, {
+    read: () => card.index,
+    turn: (index) => byHand(card, index),
+    toggle: () => play(!state.playing),
+  });
   return card;
 }
 
@@ -161,9 +92,7 @@ function paintCard(card, sample) {
   card.strip.setAttribute("aria-label", `${model().words.views}: ${sample.title}`);
   if (card.source !== sample.strip) {
     card.source = sample.strip;
-    const image = sample.strip ? `url("${sample.strip}")` : "none";
-    for (const node of [card.picture, ...card.thumbs]) node.style.backgroundImage = image;
-    for (const node of [card.picture, ...card.thumbs]) node.style.backgroundSize = `${frames() * 100}% 100%`;
+    for (const node of [card.picture, ...card.thumbs]) lay(node, sample.strip);
   }
   showCard(card, card.index);
 }
@@ -172,13 +101,14 @@ function toolbar() {
   const bar = make("div", "tt-bar");
   state.playButton = make("button", "tt-tool", { type: "button" });
   state.playButton.addEventListener("click", () => {
-    state.turnedByHand = true;
+    state.touched = true;
     play(!state.playing);
   });
   state.linkButton = make("button", "tt-tool", { type: "button" });
   state.linkButton.addEventListener("click", () => {
     state.linked = !state.linked;
-    if (state.linked) [...state.cards.values()].slice(0, 1).forEach((card) => turnTo(card, card.index));
+    const [first] = state.cards.values();
+    if (state.linked && first) turnTo(first, first.index);
     paintToolbar();
   });
   state.hint = make("span", "tt-hint");
@@ -222,18 +152,12 @@ function render() {
   bar.hidden = samples.length === 0;
   empty.hidden = samples.length > 0;
   empty.textContent = words.empty || "";
-  if (model().autoplay && !state.turnedByHand && !calm.matches && !state.playing) play(true);
+  if (model().autoplay && !state.touched && !calm.matches && !state.playing) play(true);
   else paintToolbar();
 }
 
-function onOthersTurn(event) {
-  if (!element.isConnected) return window.removeEventListener(CHANNEL, onOthersTurn);
-  const { group, index, from } = event.detail;
-  if (from === element || group !== model().group || !state.linked) return;
-  state.index = index;
-  for (const card of state.cards.values()) showCard(card, wrap(index));
-}
-
-window.addEventListener(CHANNEL, onOthersTurn);
+onOthersTurn((index) => {
+  if (state.linked) turnAll(index);
+});
 watch("value", render);
 render();

@@ -1,12 +1,13 @@
 """The page as it is configured: what is named, labelled, queued and left alone."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from harmony.ui.page import CUTOUT_LANE, MODEL_LANE, build_demo, launch_settings
-from harmony.ui.texts import TURNTABLE_WORDS
+from harmony.ui.texts import COMPARE_WORDS, TURNTABLE_WORDS
 from tests.page_fakes import fake_engine
 
 CONTROLS = {
@@ -96,8 +97,11 @@ def test_launching_needs_no_network():
     assert settings["theme"]._stylesheets == []
 
 
-def test_the_turntable_has_all_the_words_that_its_script_reads(config):
-    html = [c["props"] for c in config["components"] if c["props"].get("elem_id") == "turntables"]
-    (table,) = html
-    used = {word for word in TURNTABLE_WORDS if f"words.{word}" in table["js_on_load"]}
-    assert used == set(TURNTABLE_WORDS)
+@pytest.mark.parametrize(
+    ("part", "words"), [("turntables", TURNTABLE_WORDS), ("compare-view", COMPARE_WORDS)]
+)
+def test_scripts_have_all_the_words_that_they_read(config, part, words):
+    (found,) = [c["props"] for c in config["components"] if c["props"].get("elem_id") == part]
+    read = set(re.findall(r"words\.(\w+)", found["js_on_load"]))
+    assert read <= set(words)
+    assert found["value"]["words"] == words
