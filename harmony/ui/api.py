@@ -1,0 +1,135 @@
+"""The page for programs: named endpoints with plain types, and no session needed.
+
+Every call gets its own folder, which the visit that made it takes along when it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from harmony.ui import texts
+from harmony.ui.actions import session_of
+from harmony.ui.engine import Engine
+from harmony.ui.errors import in_plain_words
+from harmony.ui.events import MeshReady, RunReady, Step
+from harmony.ui.settings import Framing, Settings
+from harmony.ui.visits import Visits
+
+
+class Api:
+    """The endpoints' functions; their argument names are the clients' keywords."""
+
+    def __init__(self, engine: Engine, visits: Visits) -> None:
+        """Serve them from the page's own engine."""
+        self.engine, self.visits = engine, visits
+
+    def _folder(self, request: gr.Request) -> Path:
+        return self.visits.of(session_of(request)).new_folder()
+
+    @in_plain_words
+    def cutout(
+        self,
+        request: gr.Request,
+        picture: str | None,
+        cutout: str,
+        foreground: float,
+        elevation_deg: float,
+    ) -> tuple[Any, list[str]]:
+        """Cut the object out; returns the RGBA picture and warnings in plain sentences."""
+        if picture is None:
+            raise ValueError(texts.NO_PICTURE)
+        image, warnings = self.engine.cut_out(
+            Path(picture), Framing(cutout, foreground, elevation_deg)
+        )
+        path = self._folder(request) / "cutout.png"
+        image.save(path)
+        return path, list(warnings)
+
+    @in_plain_words
+    def generate(  # noqa: PLR0913, PLR0917, an endpoint's arguments are what a client may set
+        self,
+        request: gr.Request,
+        picture: str | None,
+        cutout: str,
+        foreground: float,
+        elevation_deg: float,
+        rule: str,
+        s1: float,
+        s2: float,
+        cfg_scale: float,
+        sampler: str,
+        num_steps: int,
+        eta: float,
+        instances: int,
+        first_seed: int,
+        object_name: str,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Paint sixteen views for each seed.
+
+        Streams {"step", "num_steps", "pass", "num_passes"} while it works; the last answer holds
+        all pictures (sixteen for each seed, in the order of the seeds), the zip of each seed's
+        views, the scores, and the recipe.
+        """
+        if picture is None:
+            raise ValueError(texts.NO_PICTURE)
+        wanted = Settings(
+            framing=Framing(cutout, foreground, elevation_deg),
+            rule=rule,
+            s1=s1,
+            s2=s2,
+            cfg_scale=cfg_scale,
+            sampler=sampler,
+            num_steps=num_steps,
+            eta=eta,
+            instances=instances,
+            first_seed=first_seed,
+            object_name=object_name,
+        )
+        for event in self.engine.generate(Path(picture), wanted, self._folder(request)):
+            if isinstance(event, Step):
+                progress = {
+                    "step": event.step,
+                    "num_steps": event.num_steps,
+                    "pass": event.pass_index + 1,
+                    "num_passes": event.num_passes,
+                }
+                yield progress, None, None, None, None
+            elif isinstance(event, RunReady):
+                run = event.run
+                yield (
+                    {"done": True, "seconds": run.seconds},
+                    [picture for sample in run.samples for picture in sample.pictures],
+                    [str(sample.views_zip) for sample in run.samples],
+                    [{"seed": sample.seed, "score": sample.score} for sample in run.samples],
+                    run.recipe,
+                )
+
+    @in_plain_words
+    def score(self, views_zip: str | None, object_name: str) -> dict[str, Any]:
+        """Measure the CD score of a zip of views that `/generate` returned."""
+        if views_zip is None:
+            raise ValueError(texts.NO_SAMPLE)
+        return self.engine.score(Path(views_zip), object_name)
+
+    @in_plain_words
+    def reconstruct(
+        self, request: gr.Request, views_zip: str | None, quality: str
+    ) -> Iterator[tuple[Any, ...]]:
+        """Build a mesh from a zip of views that `/generate` returned.
+
+        Streams {"stage", "fraction"} while it works; the last answer holds the GLB, all files
+        (GLB, OBJ, PLY, STL) and the report.
+        """
+        if views_zip is None:
+            raise ValueError(texts.NO_SAMPLE)
+        folder = self._folder(request)
+        for event in self.engine.reconstruct(Path(views_zip), quality, folder):
+            if isinstance(event, MeshReady):
+                files = {name: str(path) for name, path in event.files.items()}
+                yield {"done": True}, files["glb"], list(files.values()), event.report
+            else:
+                yield {"stage": event.text, "fraction": event.fraction}, None, None, None

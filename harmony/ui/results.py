@@ -1,0 +1,125 @@
+"""The right side of the page: progress, turntables, pictures, scores, mesh, downloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from harmony.ui import settings, texts
+from harmony.ui.status import status_html
+from harmony.ui.turntable import turntable
+
+
+@dataclass(frozen=True)
+class Results:
+    """The components of the right side."""
+
+    status: gr.HTML
+    turntable: gr.HTML
+    details: gr.Column
+    runs: gr.Dropdown
+    gallery: gr.Gallery
+    rename: gr.Textbox
+    score_again: gr.Button
+    views_file: gr.DownloadButton
+    recipe_file: gr.DownloadButton
+    quality: gr.Radio
+    reconstruct: gr.Button
+    mesh_stop: gr.Button
+    mesh_status: gr.HTML
+    mesh_view: gr.Model3D
+    mesh_format: gr.Radio
+    mesh_file: gr.DownloadButton
+
+
+def _mesh() -> dict[str, gr.Component]:
+    with gr.Row(elem_classes="run-row"):
+        quality = gr.Radio(
+            [(texts.QUALITY_NAMES[key], key) for key in settings.QUALITIES],
+            value=settings.QUALITIES[0],
+            label=texts.QUALITY,
+            elem_id="quality",
+        )
+        mesh_format = gr.Radio(
+            [(name.upper(), name) for name in settings.MESH_FORMATS],
+            value="glb",
+            label=texts.MESH_FORMAT,
+            elem_id="mesh-format",
+        )
+    with gr.Row(elem_classes="run-row"):
+        reconstruct = gr.Button(
+            texts.RECONSTRUCT, variant="primary", scale=3, elem_id="reconstruct"
+        )
+        mesh_stop = gr.Button(
+            texts.STOP, interactive=False, scale=1, min_width=90, elem_id="mesh-stop"
+        )
+    mesh_status = gr.HTML(elem_id="mesh-status", js_on_load=None)
+    mesh_view = gr.Model3D(
+        label=texts.MODEL_3D, height=420, visible=False, buttons=[], elem_id="mesh-view"
+    )
+    mesh_file = gr.DownloadButton(
+        texts.DOWNLOAD_MESH.format(format="GLB"), visible=False, elem_id="mesh-file"
+    )
+    return {
+        "quality": quality,
+        "reconstruct": reconstruct,
+        "mesh_stop": mesh_stop,
+        "mesh_status": mesh_status,
+        "mesh_view": mesh_view,
+        "mesh_format": mesh_format,
+        "mesh_file": mesh_file,
+    }
+
+
+def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = None) -> Results:
+    """Lay out the right side; call it inside a `gr.Column`.
+
+    Args:
+        text: The status line at first paint.
+        value: What the turntables show at first paint.
+    """
+    status = gr.HTML(status_html(text), elem_id="status", js_on_load=None)
+    samples = turntable(value, elem_id="turntables", label=texts.RESULT)
+    with gr.Column(visible=False, elem_id="details") as details:
+        gr.Markdown(texts.CD_EXPLAINED, elem_classes="fine-print")
+        with gr.Row(elem_classes="run-row"):
+            views_file = gr.DownloadButton(texts.DOWNLOAD_VIEWS, elem_id="views-file")
+            recipe_file = gr.DownloadButton(texts.DOWNLOAD_RECIPE, elem_id="recipe-file")
+        runs = gr.Dropdown([], label=texts.RUNS, interactive=True, elem_id="runs")
+        with gr.Accordion(texts.ALL_VIEWS, open=False, elem_id="all-views"):
+            gallery = gr.Gallery(
+                label=texts.GALLERY,
+                columns=8,
+                height="auto",
+                object_fit="contain",
+                format="png",
+                buttons=["fullscreen", "download"],
+                interactive=False,
+                elem_id="gallery",
+            )
+        with gr.Accordion(texts.MEASURE, open=False, elem_id="measure"):
+            rename = gr.Textbox(
+                "object",
+                label=texts.OBJECT_NAME,
+                info=texts.OBJECT_NAME_INFO,
+                max_length=settings.MAX_NAME,
+                elem_id="rename",
+            )
+            score_again = gr.Button(texts.SCORE_AGAIN, elem_id="score-again")
+        with gr.Column(elem_classes=["card", "padded"]):
+            gr.Markdown(f"### {texts.MESH}")
+            mesh = _mesh()
+    return Results(
+        status=status,
+        turntable=samples,
+        details=details,
+        runs=runs,
+        gallery=gallery,
+        rename=rename,
+        score_again=score_again,
+        views_file=views_file,
+        recipe_file=recipe_file,
+        **mesh,  # pyright: ignore[reportArgumentType]
+    )

@@ -1,0 +1,102 @@
+"""How runs and samples look: values for the turntables, the gallery and the captions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from harmony.ui import texts
+from harmony.ui.strips import data_url, file_url
+from harmony.ui.turntable import Card, turntable_value
+from harmony.ui.visits import Run, SampleFiles
+
+VIEW_COUNT = 16
+
+
+def card_id(seed: int) -> str:
+    """Return the turntable's name for a sample."""
+    return f"seed-{seed}"
+
+
+def seed_of(card: object) -> int:
+    """Return the seed that `card_id` named.
+
+    Raises:
+        ValueError: It is no such name; what a browser sends is not trusted.
+    """
+    if not isinstance(card, str) or not card.removeprefix("seed-").isdigit():
+        raise ValueError(texts.GONE)
+    return int(card.removeprefix("seed-"))
+
+
+def badge(score: Mapping[str, Any] | None) -> str:
+    """Return the CD score as the card's badge shows it."""
+    if score is None:
+        return ""
+    ratio = score["ratio"]
+    return texts.CD_NONE if ratio is None else texts.CD_BADGE.format(ratio=f"{ratio:.3g}")
+
+
+def note(score: Mapping[str, Any] | None) -> str:
+    """Return the score's terms and the encoder that measured."""
+    if score is None:
+        return texts.NOT_SCORED
+    return texts.CD_NOTE.format(
+        diversity=score["diversity"],
+        variance=score["semantic_variance"],
+        encoder=score["encoder"],
+    )
+
+
+def sample_card(sample: SampleFiles) -> Card:
+    """Return the card of a finished sample."""
+    return Card(
+        id=card_id(sample.seed),
+        title=texts.SAMPLE.format(seed=sample.seed),
+        strip=file_url(sample.strip),
+        badge=badge(sample.score),
+        note=note(sample.score),
+    )
+
+
+def live_card(seed: int, strip: Image.Image) -> Card:
+    """Return the card of a sample that is being painted."""
+    return Card(
+        id=card_id(seed),
+        title=texts.SAMPLE.format(seed=seed),
+        strip=data_url(strip, quality=70),
+        live=True,
+    )
+
+
+def run_value(run: Run, chosen: int) -> dict[str, Any]:
+    """Return what the turntables show for a finished run."""
+    return turntable_value(
+        [sample_card(sample) for sample in run.samples],
+        frames=VIEW_COUNT,
+        selected=card_id(run.samples[chosen].seed),
+        autoplay=True,
+    )
+
+
+def live_value(
+    seeds: Sequence[int], strips: Mapping[int, Image.Image], done: Mapping[int, SampleFiles]
+) -> dict[str, Any]:
+    """Return what the turntables show during a run: finished samples and previews."""
+    cards = [
+        sample_card(done[seed]) if seed in done else live_card(seed, strips[seed])
+        for seed in seeds
+        if seed in done or seed in strips
+    ]
+    return turntable_value(cards, frames=VIEW_COUNT)
+
+
+def gallery_value(sample: SampleFiles) -> list[tuple[Path, str]]:
+    """Return the pictures of a sample with their azimuths."""
+    return [
+        (picture, texts.VIEW_CAPTION.format(azimuth=index * 360 / len(sample.pictures)))
+        for index, picture in enumerate(sample.pictures)
+    ]

@@ -1,0 +1,182 @@
+"""Every English text that a visitor reads, in one place."""
+
+from __future__ import annotations
+
+TITLE = "HarmonyView"
+TAGLINE = "One picture of an object in, sixteen consistent views around it out."
+METHOD_LINK = "https://arxiv.org/abs/2312.15980"
+METHOD_LINK_TEXT = "How it works"
+
+PICTURE = "Picture of one object"
+PICTURE_HINT = "Drop a picture here, paste it, or use the camera"
+EXAMPLES = "Or start from an example"
+CUTOUT = "What the model will see"
+
+S1 = "s1 · stay true to the picture"
+S1_INFO = "Weight of the reference (Eq. 7). 0 is off."
+S2 = "s2 · agree across the views"
+S2_INFO = "Weight of the other views (Eq. 7). 0 is off."
+CFG = "s · plain guidance scale"
+CFG_INFO = "Scale of Eq. 3; SyncDreamer's default is 1. 0 is off."
+RULE = "Guidance rule"
+RULES = {
+    "decomposed": "HarmonyView: two dials (Eq. 7)",
+    "decomposed-official": "HarmonyView as released (Eq. 7, latent × 4)",
+    "cfg": "SyncDreamer: one scale (Eq. 3)",
+    "none": "No guidance",
+}
+INSTANCES = "Number of samples"
+INSTANCES_INFO = "Each gets its own seed: first seed, first seed + 1, …"
+FIRST_SEED = "First seed"
+RANDOM_SEED = "New random seed for every run"
+NUM_STEPS = "Steps"
+NUM_STEPS_INFO = "More steps take longer and look cleaner."
+SAMPLER = "Sampler"
+ETA = "DDIM eta"
+ETA_INFO = "Noise added at every step: 1 as in the paper, 0 for none. Other samplers ignore it."
+ELEVATION = "Camera height of the picture, degrees"
+ELEVATION_INFO = "0 is level with the object, 30 looks down on it."
+FOREGROUND = "Object size in the frame"
+FOREGROUND_INFO = "Share of the frame that the longer side takes."
+CUTOUT_MODEL = "Cut-out model"
+CUTOUT_MODEL_INFO = "Removes the background unless the picture has its own mask."
+OBJECT_NAME = "Object name"
+OBJECT_NAME_INFO = "What the picture shows, in a word or two. Only the CD score reads it."
+SUGGEST_NAME = "Suggest a name"
+
+ADVANCED = "Advanced settings"
+GENERATE = "Generate 16 views"
+STOP = "Stop"
+
+EXAMPLE_SHOWN = (
+    "Example “{name}”, made earlier by the {model} model with {guidance}, {steps} steps. "
+    "Press Generate to make your own."
+)
+READY = "Choose a picture, then press Generate."
+LOADING_MODEL = "Loading the model (first run only) …"
+LOADING_SCORER = "Measuring the CD score …"
+ENCODING = "Reading the picture …"
+READING_VIEWS = "reading the views"
+CUTTING_OUT = "Cutting the object out …"
+WORKING = "Step {step} of {num_steps}"
+PASS = "pass {index} of {count}"
+TIME_LEFT = "about {time} left"
+DONE = "Done: {samples} in {time}."
+STOPPED = "Stopped at step {step} of {num_steps}. The last preview is kept."
+STOPPED_EARLY = "Stopped."
+FAILED = "That did not work; everything you had is still here."
+RECONSTRUCTING = "Building the mesh: {stage}"
+MESH_DONE = "Mesh ready: {faces} triangles in {time}."
+
+SAMPLE = "Seed {seed}"
+CD_BADGE = "CD {ratio}"
+CD_NONE = "CD –"
+CD_NOTE = "D {diversity:.3f} · S_var {variance:.3f} · {encoder}"
+CD_EXPLAINED = (
+    "CD = D / S_var: how much the views differ over how much their meaning wavers. Higher is "
+    "better; values of different encoders do not compare."
+)
+NOT_SCORED = "No score"
+
+TURNTABLE_WORDS = {
+    "view": "View",
+    "views": "All views",
+    "turntable": "Turntable",
+    "samples": "Samples",
+    "play": "Play",
+    "pause": "Pause",
+    "link": "Turn together",
+    "hint": "Drag, use the arrow keys, or pick a view.",
+    "empty": "Your sixteen views will appear here.",
+}
+
+COMPARE = "Compare two settings at the same seed"
+COMPARE_INFO = (
+    "Both sides start from the same noise: what differs is what the guidance does. Pictures, "
+    "steps and first seed are those of the dials."
+)
+COMPARE_LEFT = "A"
+COMPARE_RIGHT = "B"
+COMPARE_START = "Compare A and B"
+COMPARED = "Both are done. Turn them, wipe across, or look at the difference."
+PRESETS = {
+    "syncdreamer": "SyncDreamer (Eq. 3, s = 1)",
+    "harmonyview": "HarmonyView (s1 2, s2 1)",
+    "off": "Guidance off",
+    "dials": "The dials as they stand",
+}
+COMPARE_WORDS = {
+    "view": "View",
+    "compare": "Comparison",
+    "modes": "How the two are shown",
+    "wipe": "Wipe",
+    "side": "Side by side",
+    "difference": "Difference",
+    "divider": "Place of the wipe",
+}
+
+RESULT = "Result"
+ALL_VIEWS = "All 16 pictures"
+GALLERY = "Pictures of the chosen sample"
+VIEW_CAPTION = "{azimuth:.1f}°"
+RUNS = "Runs of this visit"
+RUN_TITLE = "{time} · {guidance} · {samples} · {steps} steps"
+MEASURE = "Measure the CD score for another name"
+SCORE_AGAIN = "Score again"
+
+MESH = "3D mesh"
+QUALITY = "Mesh quality"
+QUALITY_NAMES = {"draft": "Draft", "standard": "Standard", "fine": "Fine"}
+RECONSTRUCT = "Build the 3D mesh"
+MODEL_3D = "Mesh of the chosen sample"
+MESH_FORMAT = "Mesh format"
+DOWNLOADS = "Take it away"
+DOWNLOAD_MESH = "Mesh ({format})"
+DOWNLOAD_VIEWS = "16 views (.zip)"
+DOWNLOAD_RECIPE = "Recipe (.json)"
+
+STATUS_MODEL = {
+    "asleep": "{model} · loads on the first run",
+    "loading": "{model} · loading",
+    "ready": "{model} · ready on {device}",
+}
+
+API_PROGRESS = "Progress"
+API_FILES = "Files"
+API_SCORES = "CD scores"
+API_REPORT = "Report"
+
+NO_PICTURE = "Choose a picture first."
+NO_EXAMPLE = "There is no such example."
+NO_SCORER = "This page runs without the CD score."
+NO_SAMPLE = "Generate views first, then build a mesh from one of the samples."
+NOT_WHOLE = "{name} must be a whole number from {low} to {high}."
+NOT_NUMBER = "{name} must be a number from {low:g} to {high:g}."
+NOT_OFFERED = "{name} is {value!r}; it must be one of {choices}."
+BAD_ZIP = "This is not a zip of views as this page writes it; use the file from “16 views (.zip)”."
+NOT_FINISHED = "Only a finished sample of your own can be chosen; press Generate to make one."
+GONE = "This result is no longer kept; generate it again."
+UNEXPECTED = "Something unexpected went wrong ({kind}); nothing you had is lost."
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it: "8 s", "2 min 5 s"."""
+    whole = max(0, round(seconds))
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def samples(count: int) -> str:
+    """Return "1 sample", "2 samples" and so on."""
+    return "1 sample" if count == 1 else f"{count} samples"
+
+
+def guidance(rule: str, s1: float, s2: float, cfg_scale: float) -> str:
+    """Return a guidance rule and its scales in short: "s1 2, s2 1"."""
+    if rule == "none":
+        return "no guidance"
+    if rule == "cfg":
+        return f"s {cfg_scale:g} (Eq. 3)"
+    return f"s1 {s1:g}, s2 {s2:g}"

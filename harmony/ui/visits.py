@@ -1,0 +1,157 @@
+"""What one visitor made: files in a folder with a name that nobody can guess, gone on leaving."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KEEP_RUNS = 8
+IDLE_SECONDS = 12 * 3600.0
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """One sample of a finished run.
+
+    Attributes:
+        seed: Its seed.
+        pictures: Its sixteen views (PNG), by azimuth.
+        strip: The same in one strip (WebP).
+        views_zip: Its sixteen views, as written by `harmony.export`.
+        score: Figures of the CD score by name, or None if it was not measured.
+    """
+
+    seed: int
+    pictures: tuple[Path, ...]
+    strip: Path
+    views_zip: Path
+    score: dict[str, object] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run.
+
+    Attributes:
+        id: Folder's name; unguessable.
+        title: What a visitor calls it.
+        recipe: Recipe as JSON-ready values.
+        recipe_file: The same on disk.
+        samples: In the order of the seeds.
+        seconds: How long it took.
+    """
+
+    id: str
+    title: str
+    recipe: dict[str, object]
+    recipe_file: Path
+    samples: tuple[SampleFiles, ...]
+    seconds: float
+
+
+@dataclass
+class Visit:
+    """The files and runs of one visitor."""
+
+    folder: Path
+    runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
+    current: str | None = None
+    previous: str | None = None
+    chosen: int = 0
+    last_step: tuple[int, int] | None = None
+    mesh: dict[str, Path] | None = None
+    used_at: float = 0.0
+
+    def new_folder(self) -> Path:
+        """Make a folder for one result; fails once the visit is closed."""
+        folder = self.folder / secrets.token_urlsafe(18)
+        folder.mkdir()
+        return folder
+
+    def keep(self, run: Run) -> None:
+        """Keep a run and put it on show."""
+        self.add(run)
+        self.current, self.chosen = run.id, 0
+
+    def add(self, run: Run) -> None:
+        """Keep a run; the oldest beyond `KEEP_RUNS` goes."""
+        self.runs[run.id] = run
+        while len(self.runs) > KEEP_RUNS:
+            _, oldest = self.runs.popitem(last=False)
+            shutil.rmtree(oldest.recipe_file.parent, ignore_errors=True)
+
+    def begin(self) -> Path:
+        """Take the run on show aside for a new one; returns the new one's folder."""
+        folder = self.new_folder()
+        self.put_aside()
+        self.last_step = None
+        return folder
+
+    def put_aside(self) -> None:
+        """Take the run on show away for something that is no run of this visit."""
+        self.previous, self.current = self.current or self.previous, None
+
+    def restore(self) -> None:
+        """Put back what `begin` took aside."""
+        if self.current is None:
+            self.current = self.previous
+
+    def replace(self, run: Run) -> None:
+        """Put a run with new scores in the place of the old one."""
+        if run.id in self.runs:
+            self.runs[run.id] = run
+
+    @property
+    def run(self) -> Run | None:
+        """The run that is on show."""
+        return self.runs.get(self.current) if self.current else None
+
+    @property
+    def sample(self) -> SampleFiles | None:
+        """The chosen sample of the run on show."""
+        if self.run is None:
+            return None
+        return self.run.samples[min(self.chosen, len(self.run.samples) - 1)]
+
+
+class Visits:
+    """Every visitor's `Visit`, by the session's secret name."""
+
+    def __init__(
+        self, root: Callable[[], Path], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Keep folders below `root()`, which is asked at the first visit."""
+        self._root = root
+        self._clock = clock
+        self._visits: dict[str, Visit] = {}
+        self._lock = threading.Lock()
+
+    def of(self, session: str) -> Visit:
+        """Return the visit of a session; opens it on first use and drops forgotten ones."""
+        with self._lock:
+            now = self._clock()
+            for name, visit in list(self._visits.items()):
+                if name != session and now - visit.used_at > IDLE_SECONDS:
+                    self._remove(name)
+            if session not in self._visits:
+                folder = self._root() / f"visit-{secrets.token_urlsafe(18)}"
+                folder.mkdir(parents=True)
+                self._visits[session] = Visit(folder)
+            self._visits[session].used_at = now
+            return self._visits[session]
+
+    def close(self, session: str) -> None:
+        """Remove everything that a session made."""
+        with self._lock:
+            self._remove(session)
+
+    def _remove(self, session: str) -> None:
+        visit = self._visits.pop(session, None)
+        if visit is not None:
+            shutil.rmtree(visit.folder, ignore_errors=True)

@@ -1,0 +1,83 @@
+"""An engine for the page's tests: real stages around a fake network and a fake encoder."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from harmony.models.base import MultiviewDenoiser
+from harmony.records import Branch, CDScore, Condition, Predictions, ReferenceImage, Views
+from harmony.ui.engine import Engine
+from tests.fakes import FakeDenoiser
+
+SIDE = 128
+
+
+class PageDenoiser(FakeDenoiser):
+    """The fake denoiser with pictures large enough for a mesh and steps that take their time."""
+
+    image_size = SIDE
+
+    def __init__(self, step_seconds: float = 0.0) -> None:
+        super().__init__()
+        self.step_seconds = step_seconds
+        self.working = threading.Event()
+
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: int,
+        condition: Condition,
+        branches: Sequence[Branch],
+    ) -> Predictions:
+        self.working.set()
+        time.sleep(self.step_seconds)
+        return super().predict(latents, timestep, condition, branches)
+
+    def decode(self, latents: Tensor) -> Views:
+        views = super().decode(latents)
+        size = (*views.pixels.shape[:2], -1, SIDE, SIDE)
+        larger = [
+            torch.nn.functional.interpolate(part.flatten(0, 1), SIDE, mode="nearest").view(size)
+            for part in (views.pixels, views.alpha)
+        ]
+        return Views(*larger)
+
+
+class PixelScorer:
+    """Scores by colour and by the length of the name: figures that anybody can recompute."""
+
+    def score(self, views: Views, object_name: str) -> list[CDScore]:
+        return [self._score(pixels, object_name) for pixels in views.pixels]
+
+    @staticmethod
+    def _score(pixels: Tensor, object_name: str) -> CDScore:
+        means = pixels.mean(dim=(2, 3))
+        distances = (means - means[0]).abs().sum(dim=1)
+        likeness = means[:, 0] * len(object_name)
+        diversity, variance = float(distances.sum()), float(likeness.var())
+        return CDScore(
+            diversity=diversity,
+            semantic_variance=variance,
+            ratio=diversity / variance,
+            scaling="official",
+            encoder="pixel-means",
+            view_distances=tuple(distances.tolist()),
+            text_similarities=tuple(likeness.tolist()),
+        )
+
+    def suggest_name(self, reference: ReferenceImage) -> tuple[str, float]:
+        return "disc", 0.9
+
+
+def fake_engine(*, step_seconds: float = 0.0, model: MultiviewDenoiser | None = None) -> Engine:
+    """Return an engine that needs no weights."""
+    return Engine(
+        model_name="fake",
+        load_model=lambda: model or PageDenoiser(step_seconds),
+        load_scorer=PixelScorer,  # pyright: ignore[reportArgumentType]
+    )

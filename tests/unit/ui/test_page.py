@@ -1,0 +1,107 @@
+"""The page as it is configured: what is named, labelled, queued and left alone."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from harmony.ui.page import CUTOUT_LANE, MODEL_LANE, build_demo, launch_settings
+from harmony.ui.texts import COMPARE_WORDS, TURNTABLE_WORDS
+from tests.page_fakes import fake_engine
+
+CONTROLS = {
+    *("image", "slider", "dropdown", "number", "checkbox", "textbox", "radio", "gallery"),
+    *("model3d", "file", "json", "dataset", "downloadbutton"),
+}
+
+
+@pytest.fixture(scope="module")
+def config():
+    return build_demo(fake_engine()).config
+
+
+def test_the_endpoints_for_programs_are_exactly_these(config):
+    public = {
+        dependency["api_name"]
+        for dependency in config["dependencies"]
+        if dependency["api_visibility"] == "public"
+    }
+    assert public == {"cutout", "generate", "score", "reconstruct"}
+
+
+def test_every_control_has_a_label(config):
+    nameless = [
+        (component["type"], component["id"])
+        for component in config["components"]
+        if (component["type"] in CONTROLS and not component["props"].get("label"))
+        or (component["type"] == "button" and not component["props"].get("value"))
+    ]
+    assert nameless == []
+    assert sum(component["type"] in CONTROLS for component in config["components"]) > 15
+
+
+def test_zero_is_off_and_within_reach_of_every_dial(config):
+    sliders = {
+        component["props"]["elem_id"]: component["props"]
+        for component in config["components"]
+        if component["type"] == "slider"
+    }
+    assert (sliders["s1"]["minimum"], sliders["s1"]["maximum"], sliders["s1"]["step"]) == (
+        0,
+        4,
+        0.1,
+    )
+    assert (sliders["s2"]["minimum"], sliders["s2"]["maximum"], sliders["s2"]["step"]) == (
+        0,
+        3,
+        0.1,
+    )
+
+
+def test_all_work_of_the_model_goes_through_one_lane():
+    functions = build_demo(fake_engine()).fns.values()
+    lanes = {
+        function.name: (function.concurrency_id, function.concurrency_limit)
+        for function in functions
+        if function.concurrency_id in {MODEL_LANE, CUTOUT_LANE}
+    }
+    assert set(lanes) >= {"generate", "reconstruct", "score", "score_again", "suggest_name"}
+    assert {limit for _, limit in lanes.values()} == {1}
+
+
+def test_building_the_page_loads_no_model():
+    engine = fake_engine()
+    build_demo(engine)
+    assert engine.model.state == "asleep"
+    assert engine.scorer is not None
+    assert engine.scorer.state == "asleep"
+    assert "loads on the first run" in engine.status()
+
+
+def test_opening_the_page_imports_nothing_heavy():
+    code = (
+        "import sys, app; app.build_demo(app.standard_engine('small', 'cpu'));"
+        "print([m for m in ('torch', 'diffusers', 'open_clip', 'rembg', 'onnxruntime', 'scipy')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_launching_needs_no_network():
+    settings = launch_settings()
+    assert settings["ssr_mode"] is False
+    assert settings["run_history"] is False
+    assert "http" not in settings["css"]
+    assert settings["theme"]._stylesheets == []
+
+
+@pytest.mark.parametrize(
+    ("part", "words"), [("turntables", TURNTABLE_WORDS), ("compare-view", COMPARE_WORDS)]
+)
+def test_scripts_have_all_the_words_that_they_read(config, part, words):
+    (found,) = [c["props"] for c in config["components"] if c["props"].get("elem_id") == part]
+    read = set(re.findall(r"words\.(\w+)", found["js_on_load"]))
+    assert read <= set(words)
+    assert found["value"]["words"] == words
