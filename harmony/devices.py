@@ -31,8 +31,19 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:
-    """Return the number type for large networks: half precision on CUDA, else float32."""
-    return torch.float16 if device.type == "cuda" else torch.float32
+    """Return the number type for networks: 16 bits where the device computes in them, else 32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "cpu" and _cpu_computes_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _cpu_computes_bfloat16() -> bool:
+    """Whether the processor has bfloat16 products; without them bfloat16 is slower than float32."""
+    # Older PyTorch cannot tell; float32 is right everywhere.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def set_threads(count: int) -> None:

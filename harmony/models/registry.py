@@ -11,10 +11,11 @@ from pathlib import Path
 
 import torch
 
+from harmony.devices import choose_dtype
 from harmony.models.base import MultiviewDenoiser
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
-CONFIG = "config.json"
+CONFIG = "card.json"
 
 
 def _small(folder: Path | None, device: torch.device) -> MultiviewDenoiser:
@@ -26,7 +27,7 @@ def _small(folder: Path | None, device: torch.device) -> MultiviewDenoiser:
             f"The small model's {CONFIG} is missing in {folder}; fetch the repository's weights "
             "again, or name a folder that holds a model."
         )
-    return small.load(folder, device)
+    return small.load(folder, device, dtype=choose_dtype(device))
 
 
 def _syncdreamer(folder: Path | None, device: torch.device) -> MultiviewDenoiser:
@@ -45,7 +46,7 @@ def load_model(name_or_path: str | Path, device: torch.device) -> MultiviewDenoi
     """Load a model.
 
     Args:
-        name_or_path: A key of `LOADERS`, or a folder whose `config.json` names one as its "kind".
+        name_or_path: A key of `LOADERS`, or a folder whose `card.json` names one as its "kind".
         device: Where the weights go.
 
     Raises:

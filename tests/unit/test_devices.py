@@ -46,11 +46,30 @@ def test_unknown_devices_are_refused(name):
         choose_device(name)
 
 
-def test_only_the_cpu_works_on_single_samples_in_full_precision():
+def test_only_the_cpu_works_on_single_samples():
     assert prefers_single_samples(torch.device("cpu"))
     assert not prefers_single_samples(torch.device("cuda"))
-    assert choose_dtype(torch.device("cpu")) is torch.float32
-    assert choose_dtype(torch.device("cuda")) is torch.float16
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"avx2": True, "avx512_bf16": False}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+    ],
+)
+def test_a_cpu_computes_in_16_bits_only_where_it_has_the_products(monkeypatch, capabilities, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert choose_dtype(torch.device("cpu")) is dtype
+
+
+@pytest.mark.parametrize(
+    ("has_bfloat16", "dtype"), [(True, torch.bfloat16), (False, torch.float16)]
+)
+def test_a_gpu_computes_in_16_bits(monkeypatch, has_bfloat16, dtype):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bfloat16)
+    assert choose_dtype(torch.device("cuda")) is dtype
 
 
 def test_threads_are_set_and_checked():

@@ -20,7 +20,7 @@ from harmony.models.syncdreamer.config import (
 )
 from harmony.models.syncdreamer.network import SyncDreamerNetwork
 
-CARD_NAME = "config.json"
+CARD_NAME = "card.json"
 KIND = "syncdreamer"
 SHARD_BYTES = 512 << 20
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}

@@ -40,7 +40,7 @@ def test_a_name_loads_the_model_from_its_own_place(loaded, name):
 
 @pytest.mark.parametrize("kind", list(LOADERS))
 def test_a_folder_loads_the_kind_that_it_names(loaded, kind, tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"kind": kind, "width": 8}))
+    (tmp_path / "card.json").write_text(json.dumps({"kind": kind, "width": 8}))
     load_model(tmp_path, CPU)
     load_model(str(tmp_path), CPU)
     assert loaded == [(kind, tmp_path, CPU)] * 2
@@ -49,10 +49,10 @@ def test_a_folder_loads_the_kind_that_it_names(loaded, kind, tmp_path):
 def test_what_is_no_model_is_refused(loaded, tmp_path):
     with pytest.raises(ValueError, match="There is no model 'large'"):
         load_model("large", CPU)
-    with pytest.raises(ValueError, match=r"config.json is missing"):
+    with pytest.raises(ValueError, match=r"card.json is missing"):
         load_model(tmp_path, CPU)
     for text in ("{", "[]", "{}", '{"kind": "os.system"}', '{"kind": ["small"]}'):
-        (tmp_path / "config.json").write_text(text)
+        (tmp_path / "card.json").write_text(text)
         with pytest.raises(ValueError, match=r"is no JSON|must name its kind"):
             load_model(tmp_path, CPU)
     assert loaded == []
@@ -60,5 +60,5 @@ def test_what_is_no_model_is_refused(loaded, tmp_path):
 
 def test_missing_small_weights_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
-    with pytest.raises(ValueError, match=r"config.json is missing in .*small; fetch"):
+    with pytest.raises(ValueError, match=r"card.json is missing in .*small; fetch"):
         load_model("small", CPU)
