@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from PIL import Image, UnidentifiedImageError
 from trimesh.exchange.obj import export_obj
 from trimesh.visual import TextureVisuals
@@ -17,7 +17,7 @@ from trimesh.visual.material import PBRMaterial, SimpleMaterial
 from harmony.cameras import VIEW_COUNT
 from harmony.masks import foreground_mask
 from harmony.reconstruction.checks import checked_photographs
-from harmony.reconstruction.colors import point_colors
+from harmony.reconstruction.colors import seen_colors
 from harmony.reconstruction.rejection import without_contradictions
 from harmony.reconstruction.texture import Painter, textured
 from harmony.records import Mesh, Views
@@ -97,8 +97,8 @@ def _painter(mesh: Mesh, views: Views) -> Painter:
 
     def paint(
         points: Float[np.ndarray, "M 3"], normals: Float[np.ndarray, "M 3"]
-    ) -> Float[np.ndarray, "M 3"]:
-        return point_colors(points, normals, (mesh.vertices, mesh.faces), photographs)
+    ) -> tuple[Float[np.ndarray, "M 3"], Bool[np.ndarray, " M"]]:
+        return seen_colors(points, normals, (mesh.vertices, mesh.faces), photographs)
 
     return paint
 
