@@ -17,7 +17,7 @@ from harmony.reconstruction.stereo import relative_rays
 _STEPS = (-2, -1, 1, 2)
 _RAY_SAMPLES = 96
 _RAY_REACH = 0.9
-_VOTE_BLUR = 1.0
+_VOTE_BLUR = 0.6
 
 
 def _lookup(image: Float[Tensor, "H W"], uv: Float[Tensor, "M 2"]) -> Float[Tensor, " M"]:
