@@ -57,7 +57,7 @@ def _mask_one(darkness: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
     key = ((darkness - _KEY_LOW) / (_KEY_HIGH - _KEY_LOW)).clip(0.0, 1.0)
     solid = _drop_specks(key >= 0.5)  # noqa: PLR2004
     solid = _fill_holes(solid, darkness)
-    core = np.asarray(ndimage.binary_erosion(solid, _EIGHT, border_value=1))
+    core = np.asarray(ndimage.binary_erosion(solid, _EIGHT, border_value=1), dtype=bool)
     rim = np.asarray(ndimage.binary_dilation(solid, _EIGHT)) & ~solid
     alpha = np.where(core, 1.0, 0.0)
     border = solid & ~core

@@ -23,6 +23,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, required=True, help=f"mesh file ({', '.join(MESH_ENDINGS)})"
     )
     parser.add_argument("--quality", choices=list(QUALITIES), default="standard")
+    parser.add_argument("--device", default="cpu", help="where --quality fine optimises: cpu, cuda")
     return parser
 
 
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         checked_ending(options.output)
         views = read_views(options.views)
-        result = reconstruct(views, quality=options.quality, on_progress=_show)
+        result = reconstruct(
+            views, quality=options.quality, device=options.device, on_progress=_show
+        )
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

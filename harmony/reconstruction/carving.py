@@ -104,6 +104,8 @@ def carve(
         rounds: Rounds of stereo, each around the surface of the last.
         on_view: Called before each view with the share done; may raise to stop.
     """
+    if not rounds:
+        return hull
     cores = _cores(photographs)
     repair_cameras = resized(photographs, _REPAIR_SIZE)[1]
     field = hull

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from scipy.spatial import KDTree
 
@@ -16,6 +16,8 @@ _DEPTH_SLACK = 0.015
 _FACING_POWER = 4.0
 _INPUT_BONUS = 4.0
 _GREY = 0.5
+_LEAST_WEIGHT = 1e-6
+_DONORS = 4000
 
 
 def point_colors(
@@ -24,11 +26,7 @@ def point_colors(
     mesh: tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]],
     photographs: Photographs,
 ) -> Float[np.ndarray, "M 3"]:
-    """Return each point's colour: a mean over the views that see it, the best facing most.
-
-    A view's weight is max(0, n . v)^4, times 4 for view 0, which is nearest to the input picture;
-    it is 0 where the mesh hides the point or the picture's outline is near (its colours mix with
-    the background). Points that no view sees take the colour of the nearest seen point.
+    """Return `seen_colors`, with points that no view sees coloured like the nearest seen ones.
 
     Args:
         points: Surface points, world.
@@ -38,6 +36,43 @@ def point_colors(
 
     Returns:
         sRGB in [0, 1].
+    """
+    colors, seen = seen_colors(points, normals, mesh, photographs)
+    if not seen.any():
+        return np.full_like(colors, _GREY)
+    if not seen.all():
+        # Some thousand donors are enough for parts that nobody sees, and keep the search short.
+        donors = np.flatnonzero(seen)[:: 1 + int(seen.sum()) // _DONORS]
+        distance, index = KDTree(points[donors]).query(points[~seen], k=min(4, len(donors)))
+        # One neighbour comes without its axis.
+        distance = np.reshape(distance, (int((~seen).sum()), -1))
+        index = np.reshape(index, distance.shape)
+        share = 1.0 / (distance + 1e-3)
+        share /= share.sum(axis=1, keepdims=True)
+        colors[~seen] = (colors[donors][index] * share[..., None]).sum(axis=1)
+    return colors
+
+
+def seen_colors(
+    points: Float[np.ndarray, "M 3"],
+    normals: Float[np.ndarray, "M 3"],
+    mesh: tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]],
+    photographs: Photographs,
+) -> tuple[Float[np.ndarray, "M 3"], Bool[np.ndarray, " M"]]:
+    """Return each point's colour, a mean over the views that see it, and whether one does.
+
+    A view's weight is max(0, n . v)^4, times 4 for view 0, which is nearest to the input picture;
+    it is 0 where the mesh hides the point or the picture's outline is near (its colours mix with
+    the background).
+
+    Args:
+        points: Surface points, world.
+        normals: Outward unit normals there.
+        mesh: (vertices, faces) that hide each other.
+        photographs: The views.
+
+    Returns:
+        sRGB (M, 3) in [0, 1], 0 where unseen; seen (M,).
     """
     cameras = photographs.cameras
     total = np.zeros((len(points), 3))
@@ -58,7 +93,9 @@ def point_colors(
         weight *= _INPUT_BONUS if photographs.indices[position] == 0 else 1.0
         total += weight[:, None] * picture
         weights += weight
-    return _fill_unseen(points, total, weights)
+    seen = weights > _LEAST_WEIGHT
+    colors = total / np.where(seen, weights, 1.0)[:, None]
+    return np.where(seen[:, None], colors.clip(0, 1), 0.0), seen
 
 
 def _surface_depth(
@@ -85,22 +122,3 @@ def _solid_colors(
         torch.from_numpy(stack), torch.from_numpy(uv.astype(np.float32)), outside="zeros"
     ).numpy()
     return (read[:3] / np.maximum(read[3], 1e-6)).T, read[3].astype(np.float64)
-
-
-def _fill_unseen(
-    points: Float[np.ndarray, "M 3"],
-    total: Float[np.ndarray, "M 3"],
-    weights: Float[np.ndarray, " M"],
-) -> Float[np.ndarray, "M 3"]:
-    """Return means, with unseen points coloured like the nearest seen ones."""
-    seen = weights > 1e-6  # noqa: PLR2004
-    if not seen.any():
-        return np.full_like(total, _GREY)
-    colors = total / np.maximum(weights, 1e-12)[:, None]
-    if not seen.all():
-        count = min(4, int(seen.sum()))
-        distance, index = KDTree(points[seen]).query(points[~seen], k=[*range(1, count + 1)])
-        share = 1.0 / (distance + 1e-3)
-        share /= share.sum(axis=1, keepdims=True)
-        colors[~seen] = (colors[seen][index] * share[..., None]).sum(axis=1)
-    return colors.clip(0, 1)

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from PIL import Image, UnidentifiedImageError
 from trimesh.exchange.obj import export_obj
 from trimesh.visual import TextureVisuals
@@ -17,9 +17,9 @@ from trimesh.visual.material import PBRMaterial, SimpleMaterial
 from harmony.cameras import VIEW_COUNT
 from harmony.masks import foreground_mask
 from harmony.reconstruction.checks import checked_photographs
-from harmony.reconstruction.colors import point_colors
+from harmony.reconstruction.colors import seen_colors
 from harmony.reconstruction.rejection import without_contradictions
-from harmony.reconstruction.texture import Painter, textured
+from harmony.reconstruction.texture import TEXTURE_SIZE, Painter, textured
 from harmony.records import Mesh, Views
 
 MESH_ENDINGS = (".glb", ".obj", ".ply", ".stl")
@@ -73,7 +73,12 @@ def _textured_shape(
     mesh: Mesh, views: Views | None, name: str, *, upright: bool
 ) -> trimesh.Trimesh:
     """Return trimesh's record of the mesh with its atlas."""
-    cut = textured(mesh, _painter(mesh, views) if views is not None else None)
+    if views is None:
+        cut = textured(mesh)
+    else:
+        # Pictures of 128 pixels hold no more detail than 512 texels show.
+        size = min(TEXTURE_SIZE, 4 * views.pixels.shape[-1])
+        cut = textured(mesh, _painter(mesh, views), size=size)
     turn = GLTF_FROM_WORLD if upright else np.eye(3)
     picture = Image.fromarray(cut.picture)
     if upright:
@@ -97,8 +102,8 @@ def _painter(mesh: Mesh, views: Views) -> Painter:
 
     def paint(
         points: Float[np.ndarray, "M 3"], normals: Float[np.ndarray, "M 3"]
-    ) -> Float[np.ndarray, "M 3"]:
-        return point_colors(points, normals, (mesh.vertices, mesh.faces), photographs)
+    ) -> tuple[Float[np.ndarray, "M 3"], Bool[np.ndarray, " M"]]:
+        return seen_colors(points, normals, (mesh.vertices, mesh.faces), photographs)
 
     return paint
 

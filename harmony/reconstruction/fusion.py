@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
+from scipy import ndimage
 from torch import Tensor
 
 from harmony.cameras import Cameras
@@ -16,6 +17,7 @@ from harmony.reconstruction.stereo import relative_rays
 _STEPS = (-2, -1, 1, 2)
 _RAY_SAMPLES = 96
 _RAY_REACH = 0.9
+_VOTE_BLUR = 0.6
 
 
 def _lookup(image: Float[Tensor, "H W"], uv: Float[Tensor, "M 2"]) -> Float[Tensor, " M"]:
@@ -88,9 +90,24 @@ def fuse(
         share = torch.where(counts, share, torch.zeros_like(share))
         total += share * torch.where(counts, behind.clamp_min(-truncation), torch.zeros_like(z))
         weight += share
-    carved = torch.minimum(flat[active], total / weight)
-    flat[active] = carved
+    flat[active] = torch.minimum(flat[active], _blurred_ratio(total, weight, active, grid))
     return flat.reshape(field.shape).numpy()
+
+
+def _blurred_ratio(
+    total: Float[Tensor, " K"], weight: Float[Tensor, " K"], active: Tensor, grid: VoxelGrid
+) -> Float[Tensor, " K"]:
+    """Return weighted means in which neighbouring points share their votes.
+
+    Where few views look, as deep in a hollow, single votes would leave a sponge.
+    """
+    shared = []
+    for votes in (total, weight):
+        volume = torch.zeros(int(np.prod(grid.shape)))
+        volume[active] = votes
+        blurred = ndimage.gaussian_filter(volume.reshape(grid.shape).numpy(), _VOTE_BLUR)
+        shared.append(torch.from_numpy(blurred).reshape(-1)[active])
+    return shared[0] / shared[1].clamp_min(1e-6)
 
 
 def repair_silhouettes(

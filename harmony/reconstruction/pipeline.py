@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from harmony.reconstruction.carving import COARSE_TO_FINE, CarvingRound, carve
@@ -21,6 +22,7 @@ from harmony.reconstruction.hull import (
     signed_silhouettes,
     supporting_heights,
 )
+from harmony.reconstruction.neus import NeusSettings, refine
 from harmony.reconstruction.records import (
     Photographs,
     Progress,
@@ -50,22 +52,31 @@ class Quality:
         faces: About how many triangles the mesh has.
         smoothing: Rounds of Taubin smoothing.
         rounds: Rounds of stereo that carve the hull; none leaves the hull as it is.
+        neus: Refinement by volume rendering after the carving, for a GPU.
     """
 
     spacing: float
     faces: int
     smoothing: int
     rounds: tuple[CarvingRound, ...] = ()
+    neus: NeusSettings | None = None
 
 
 QUALITIES: Mapping[str, Quality] = {
     "draft": Quality(spacing=0.0125, faces=20_000, smoothing=3),
     "standard": Quality(spacing=0.01, faces=60_000, smoothing=3, rounds=COARSE_TO_FINE),
+    "fine": Quality(
+        spacing=0.008, faces=80_000, smoothing=2, rounds=COARSE_TO_FINE, neus=NeusSettings()
+    ),
 }
 
 
 def reconstruct(
-    views: Views, *, quality: str = "standard", on_progress: OnProgress | None = None
+    views: Views,
+    *,
+    quality: str = "standard",
+    device: torch.device | str = "cpu",
+    on_progress: OnProgress | None = None,
 ) -> Reconstruction:
     """Turn the views of one sample into a coloured, closed mesh.
 
@@ -73,6 +84,7 @@ def reconstruct(
         views: One sample (S = 1) of 16 views of `harmony.cameras.target_cameras(H)`, H from 128
             to 512.
         quality: A key of `QUALITIES`.
+        device: Where "fine" optimises; the other qualities always run on the CPU.
         on_progress: Called often and at the end, in this thread. To stop, raise any exception
             from it: the exception passes through and nothing is left behind.
 
@@ -92,7 +104,7 @@ def reconstruct(
     photographs = checked_photographs(views)
     tell(Progress("comparing the outlines", 0.02))
     photographs, rejected = without_contradictions(photographs)
-    vertices, faces = solid_surface(photographs, settings, tell)
+    vertices, faces = solid_surface(photographs, settings, torch.device(device), tell)
     tell(Progress("colouring", 0.85))
     normals = vertex_normals(vertices, faces)
     colors = point_colors(vertices, normals, (vertices, faces), photographs)
@@ -110,19 +122,24 @@ def reconstruct(
 
 
 def solid_surface(
-    photographs: Photographs, settings: Quality, tell: OnProgress
+    photographs: Photographs, settings: Quality, device: torch.device, tell: OnProgress
 ) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
     """Return the surface of the object, carved as the quality says."""
     tell(Progress("carving the visual hull", 0.08))
-    field, grid = ground_cut_hull(photographs, settings.spacing)
-    if settings.rounds:
-        field = carve(
-            photographs,
-            field,
-            grid,
-            settings.rounds,
-            lambda share: tell(Progress("matching the views", 0.15 + 0.6 * share)),
-        )
+    hull, grid = ground_cut_hull(photographs, settings.spacing)
+    share_of_stereo = 0.2 if settings.neus else 0.6
+
+    def matching(share: float) -> None:
+        tell(Progress("matching the views", 0.15 + share_of_stereo * share))
+
+    def refining(share: float) -> None:
+        tell(Progress("refining", 0.35 + 0.4 * share))
+
+    field = carve(photographs, hull, grid, settings.rounds, matching)
+    if settings.neus:
+        refined = refine(photographs, field, grid, settings.neus, device, refining)
+        # Where no view looks, under the object, the optimiser knows less than the hull.
+        field = np.minimum(hull, refined)
     tell(Progress("extracting the surface", 0.75))
     return finished_surface(field, grid, settings)
 

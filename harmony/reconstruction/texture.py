@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xatlas
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from harmony.reconstruction.depth import covered_samples
@@ -19,9 +19,9 @@ _PADDING = 2
 
 Painter = Callable[
     [Float[np.ndarray, "M 3"], Float[np.ndarray, "M 3"]],
-    Float[np.ndarray, "M 3"],
+    tuple[Float[np.ndarray, "M 3"], Bool[np.ndarray, " M"]],
 ]
-"""Colours of surface points from their positions and unit normals."""
+"""Colours of surface points from their positions and unit normals, and which are known."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def textured(mesh: Mesh, paint: Painter | None = None, *, size: int = TEXTURE_SI
 
     Args:
         mesh: The mesh.
-        paint: Colours of surface points; without it the vertex colours are interpolated.
+        paint: Colours of surface points; without it, and where it knows none, the
+            vertex colours are interpolated.
         size: Side of the picture in texels.
     """
     assignment, faces, uv = _atlas(mesh, size)
@@ -62,7 +63,8 @@ def textured(mesh: Mesh, paint: Painter | None = None, *, size: int = TEXTURE_SI
         if paint is not None:
             normal = _blend(normals, around, weights)
             normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-            values = paint(_blend(mesh.vertices, around, weights), normal)
+            painted_values, known = paint(_blend(mesh.vertices, around, weights), normal)
+            values = np.where(known[:, None], painted_values, values)
         colors[texel] = values
         painted[texel] = True
     picture = _spread(colors.reshape(size, size, 3), painted.reshape(size, size))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from trimesh.visual import ColorVisuals
 
 from harmony.reconstruct import main
 from harmony.reconstruction.files import GLTF_FROM_WORLD, read_views, write_mesh
@@ -40,7 +41,7 @@ def test_canonical_files_keep_the_world(mesh, tmp_path, ending):
 
 def test_ply_keeps_vertex_colours(mesh, tmp_path):
     loaded = trimesh.load_mesh(write_mesh(mesh, tmp_path / "mesh.ply"), process=False)
-    assert isinstance(loaded.visual, trimesh.visual.ColorVisuals)
+    assert isinstance(loaded.visual, ColorVisuals)
     assert np.abs(loaded.visual.vertex_colors[:, :3] / 255 - mesh.vertex_colors).max() <= 1 / 255
 
 
