@@ -32,10 +32,10 @@ from harmony.evaluation.run import (
     read_records,
 )
 from harmony.evaluation.summary import AGGREGATES
+from harmony.generate import choose_sampler
 from harmony.models.base import MultiviewDenoiser
 from harmony.models.registry import load_model
-from harmony.records import SamplerSettings
-from harmony.sampling import SAMPLERS, validate_settings
+from harmony.sampling import SAMPLERS, validate_request
 from harmony.scoring import CDScorer
 from harmony.scoring_encoder import DEFAULT_ENCODER
 
@@ -52,9 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--objects", default="", help="only these names, commas between")
     parser.add_argument("--rules", default="none,cfg:1,dg:2:1", help=RULE_FORMS)
     parser.add_argument("--seeds", default="0-3", help="such as 0-3 or 0,1,5")
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--sampler", choices=sorted(SAMPLERS), default="ddim")
-    parser.add_argument("--eta", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, help="default: the model's; published: 50")
+    parser.add_argument("--sampler", choices=sorted(SAMPLERS), help="default: the model's")
+    parser.add_argument("--eta", type=float, help="DDIM's; default: the model's; published: 1")
     parser.add_argument("--aggregate", choices=AGGREGATES, default="mean", help="over the samples")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="CLIP model of the CD score")
     parser.add_argument("--flow", choices=FLOW_CHOICES, default=AUTO)
@@ -104,19 +104,18 @@ def run(
     state, device = join_processes(options.device)
     names = tuple(name for name in options.objects.split(",") if name)
     objects = find_objects(options.dataset, names)
-    settings = RunSettings(
-        parse_rules(options.rules),
-        parse_seeds(options.seeds),
-        validate_settings(SamplerSettings(options.sampler, options.steps, options.eta)),
-    )
+    rules, seeds = parse_rules(options.rules), parse_seeds(options.seeds)
     set_threads(options.threads)
+    model = load(options.model, device)
+    settings = RunSettings(rules, seeds, choose_sampler(options, model.defaults))
+    for rule in rules:
+        validate_request(model, rule, settings.sampler)
     instruments = Instruments(
         scorer=CDScorer.load(options.encoder, device),
         flow=load_flow(options.flow, device, _say if state.is_main_process else _ignore),
         lpips=load_lpips(options.lpips, device),
         reconstructs=options.reconstruct,
     )
-    model = load(options.model, device)
     if state.is_main_process:
         open_run(options.output, describe_run(model, settings, instruments))
     state.wait_for_everyone()

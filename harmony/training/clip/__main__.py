@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -87,10 +88,70 @@ def print_table(report: TrainingReport, seen: Retrieval, held_out: Retrieval) ->
         )
 
 
-def main() -> None:
-    """Train, measure, write."""
+def make_card(
+    settings: ClipTrainingSettings,
+    report: TrainingReport,
+    device: torch.device,
+    objects: dict[str, int],
+    retrieval: dict[str, Retrieval],
+) -> dict[str, object]:
+    """Return the model's card: how it was made and what it reached."""
+    return {
+        "name": "clip-small",
+        "recipe": asdict(settings),
+        "objects": objects,
+        "training": {
+            "machine": describe_machine(device),
+            "torch": torch.__version__,
+            "steps": report.steps,
+            "pictures_seen": report.pictures_seen,
+            "seconds": round(report.seconds, 1),
+            "render_seconds": round(report.render_seconds, 1),
+            "final_loss": fmean(report.losses[-100:]) if report.losses else None,
+        },
+        "retrieval": {key: asdict(value) for key, value in retrieval.items()},
+    }
+
+
+def train_and_measure(
+    library: ObjectLibrary,
+    settings: ClipTrainingSettings,
+    device: torch.device,
+    validation_scenes: int,
+    output: Path,
+) -> str:
+    """Train, measure, write, and return the weights' sha256."""
     import open_clip
 
+    all_training_ids, validation_ids = training_split(library)
+    training_ids = training_objects(library, all_training_ids, settings.max_abstract_objects)
+    training_names = [library.names[i] for i in training_ids]
+    validation_names = [library.names[i] for i in validation_ids]
+    tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_LENGTH)
+    book = CaptionBook(training_names, tokenizer, CONTEXT_LENGTH)
+    held_out_book = CaptionBook(validation_names, tokenizer, CONTEXT_LENGTH)
+
+    stream = partial(SceneStream, library, image_size=IMAGE_SIZE, rank=0, device=device)
+    torch.manual_seed(settings.seed)
+    model: Any = open_clip.CLIP(**open_clip_config()["model_cfg"]).to(device)
+    source = stream(training_ids, ring_size=settings.ring_size, seed=settings.seed)
+    trainer = ClipTrainer(model, source, library.names, book, settings)
+    report = trainer.run(on_progress=lambda line: print(line, flush=True))
+
+    unseen = stream(validation_ids, ring_size=validation_scenes, seed=settings.seed + 1)
+    unseen.refill(validation_scenes)
+    measure = partial(measure_retrieval, model, names=library.names, scenes=validation_scenes)
+    seen = measure(source, book=book)
+    held_out = measure(unseen, book=held_out_book)
+    print_table(report, seen, held_out)
+    objects = {"training": len(training_ids), "held_out": len(validation_ids)}
+    retrieval = {"held_out_names": held_out, "training_names": seen}
+    card = make_card(settings, report, device, objects, retrieval)
+    return save_clip(output, model, training_names, card)
+
+
+def main() -> None:
+    """Do what the command line asks."""
     arguments = parse_arguments()
     device = torch.device(arguments.device)
     settings = replace(
@@ -102,53 +163,9 @@ def main() -> None:
         seed=arguments.seed,
     )
     library = load_library(arguments.objects, device=device)
-    all_training_ids, validation_ids = training_split(library)
-    training_ids = training_objects(library, all_training_ids, settings.max_abstract_objects)
-    training_names = [library.names[i] for i in training_ids]
-    tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_LENGTH)
-    book = CaptionBook(training_names, tokenizer, CONTEXT_LENGTH)
-    held_out_book = CaptionBook(
-        [library.names[i] for i in validation_ids], tokenizer, CONTEXT_LENGTH
+    digest = train_and_measure(
+        library, settings, device, arguments.validation_scenes, arguments.output
     )
-
-    def stream(ids: tuple[int, ...], ring_size: int, seed: int) -> SceneStream:
-        return SceneStream(
-            library,
-            ids,
-            image_size=IMAGE_SIZE,
-            ring_size=ring_size,
-            seed=seed,
-            rank=0,
-            device=device,
-        )
-
-    torch.manual_seed(settings.seed)
-    model: Any = open_clip.CLIP(**open_clip_config()["model_cfg"]).to(device)
-    source = stream(training_ids, settings.ring_size, settings.seed)
-    trainer = ClipTrainer(model, source, library.names, book, settings)
-    report = trainer.run(on_progress=lambda line: print(line, flush=True))
-    scenes = arguments.validation_scenes
-    seen = measure_retrieval(model, source, library.names, book, scenes=scenes)
-    unseen_source = stream(validation_ids, scenes, settings.seed + 1)
-    unseen_source.refill(scenes)
-    held_out = measure_retrieval(model, unseen_source, library.names, held_out_book, scenes=scenes)
-    print_table(report, seen, held_out)
-    card = {
-        "name": "clip-small",
-        "recipe": asdict(settings),
-        "objects": {"training": len(training_ids), "held_out": len(validation_ids)},
-        "training": {
-            "machine": describe_machine(device),
-            "torch": torch.__version__,
-            "steps": report.steps,
-            "pictures_seen": report.pictures_seen,
-            "seconds": round(report.seconds, 1),
-            "render_seconds": round(report.render_seconds, 1),
-            "final_loss": fmean(report.losses[-100:]) if report.losses else None,
-        },
-        "retrieval": {"held_out_names": asdict(held_out), "training_names": asdict(seen)},
-    }
-    digest = save_clip(arguments.output, model, training_names, card)
     print(f"weights sha256 {digest}")
 
 

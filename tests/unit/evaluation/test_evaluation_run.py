@@ -176,3 +176,33 @@ def test_command_line_writes_tables(dataset: Path, tiny_encoder: Path, tmp_path:
     content = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert [row["object_name"] for row in content["records"]] == ["box1"]
     assert np.isfinite(content["records"][0]["psnr"])
+
+
+def test_rule_that_the_model_cannot_serve_is_refused_at_once(
+    dataset: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    options = build_parser().parse_args(
+        [
+            *("--dataset", str(dataset), "--output", str(tmp_path / "out")),
+            *("--encoder", str(tiny_encoder), "--flow", "none", "--device", "cpu"),
+            *("--rules", "none,dgo:2:1"),
+        ]
+    )
+    with pytest.raises(ValueError, match="cannot serve"):
+        run(options, load=lambda name, device: FakeDenoiser())
+    assert not (tmp_path / "out").exists()
+
+
+def test_sampler_settings_left_open_are_the_models(
+    dataset: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    options = build_parser().parse_args(
+        [
+            *("--dataset", str(dataset), "--output", str(tmp_path / "out")),
+            *("--encoder", str(tiny_encoder), "--flow", "none", "--device", "cpu"),
+            *("--rules", "none", "--seeds", "0", "--objects", "box1", "--eta", "0.5"),
+        ]
+    )
+    run(options, load=lambda name, device: FakeDenoiser())
+    description = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (description["sampler"], description["steps"], description["eta"]) == ("ddim", 4, 0.5)
