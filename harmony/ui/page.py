@@ -21,6 +21,7 @@ from harmony.ui.inputs import Defaults, Inputs, build_inputs
 from harmony.ui.mesh_actions import MeshActions
 from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
 from harmony.ui.results import Results, build_results
+from harmony.ui.share_actions import ShareActions
 from harmony.ui.theme import style_sheet, theme
 from harmony.ui.visits import Visits
 
@@ -81,6 +82,7 @@ def build_demo(
         _bind_comparison(CompareActions(actions, comparison))
         _bind_results(actions)
         _bind_mesh(MeshActions(engine, visits, results))
+        _bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
         demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
         demo.unload(_closing(visits))
     return demo
@@ -243,6 +245,28 @@ def _bind_results(actions: Actions) -> None:
         api_visibility="private",
         show_progress="hidden",
     )
+
+
+def _bind_sharing(actions: ShareActions, demo: gr.Blocks) -> None:
+    inputs, results = actions.page.inputs, actions.page.results
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    demo.load(
+        actions.open_link,
+        inputs=inputs.dials,
+        outputs=[
+            *(inputs.picture, *inputs.dials),
+            *(results.status, results.turntable, results.details),
+        ],
+        **quiet,
+    )
+    inputs.recipe.upload(
+        actions.restore,
+        inputs=[inputs.recipe, inputs.picture, *inputs.dials],
+        outputs=inputs.dials,
+        **quiet,
+    )
+    # The recipe's file is set whenever another run is put on show.
+    results.recipe_file.change(actions.describe, outputs=[results.link, results.recipe], **quiet)
 
 
 def _bind_mesh(actions: MeshActions) -> None:

@@ -90,6 +90,18 @@ TURNTABLE_WORDS = {
     "empty": "Your sixteen views will appear here.",
 }
 
+SHARE = "Recipe and link"
+LINK = "Link to these settings"
+LINK_INFO = "Opens the page with the same settings; a picture of your own does not travel with it."
+COPY_LINK = "Copy the link"
+RECIPE = "Recipe of this result"
+RESTORE = "Restore the settings from a recipe (.json, or a strip .png)"
+OTHER_PICTURE = "The recipe belongs to another picture; choose that one for the same result."
+OTHER_MODEL = "The recipe was made with the model {model}; this page runs another one."
+SCATTERED_SEEDS = "The recipe's seeds do not follow each other; the dials cannot say that."
+BAD_LINK = "The link says {name} = {value}, which is not a number that can be used."
+LONG_NAME = "The object name may have at most {limit} characters."
+
 COMPARE = "Compare two settings at the same seed"
 COMPARE_INFO = (
     "Both sides start from the same noise: what differs is what the guidance does. Pictures, "
@@ -133,7 +145,8 @@ MESH_FORMAT = "Mesh format"
 DOWNLOADS = "Take it away"
 DOWNLOAD_MESH = "Mesh ({format})"
 DOWNLOAD_VIEWS = "16 views (.zip)"
-DOWNLOAD_RECIPE = "Recipe (.json)"
+DOWNLOAD_COPY_LINK = "Copy the link"
+RECIPE = "Recipe (.json)"
 
 STATUS_MODEL = {
     "asleep": "{model} · loads on the first run",

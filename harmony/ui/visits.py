@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harmony.ui.settings import Settings
+
 KEEP_RUNS = 8
 IDLE_SECONDS = 12 * 3600.0
 
@@ -41,6 +43,7 @@ class Run:
     Attributes:
         id: Folder's name; unguessable.
         title: What a visitor calls it.
+        settings: What the dials said.
         recipe: Recipe as JSON-ready values.
         recipe_file: The same on disk.
         samples: In the order of the seeds.
@@ -49,6 +52,7 @@ class Run:
 
     id: str
     title: str
+    settings: Settings
     recipe: dict[str, object]
     recipe_file: Path
     samples: tuple[SampleFiles, ...]
