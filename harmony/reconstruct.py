@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, required=True, help=f"mesh file ({', '.join(MESH_ENDINGS)})"
     )
-    parser.add_argument("--quality", choices=list(QUALITIES), default="draft")
+    parser.add_argument("--quality", choices=list(QUALITIES), default="standard")
     return parser
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    write_mesh(result.mesh, options.output)
+    write_mesh(result.mesh, options.output, views=views)
     report = result.report
     print(
         f"{options.output}: {report.faces} faces, silhouette IoU {report.silhouette_iou:.3f}, "

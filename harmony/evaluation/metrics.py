@@ -57,11 +57,11 @@ def ssim(
     span = max(float(x.max() - x.min()), float(y.max() - y.min()))
     span = span if data_range is None else data_range
     c1, c2 = (SSIM_K1 * span) ** 2, (SSIM_K2 * span) ** 2
-    window = _gaussian_window(x)
-    mean_x, mean_y = F.conv2d(x, window), F.conv2d(y, window)
-    variance_x = (F.conv2d(x * x, window) - mean_x**2).clamp(min=0)
-    variance_y = (F.conv2d(y * y, window) - mean_y**2).clamp(min=0)
-    covariance = F.conv2d(x * y, window) - mean_x * mean_y
+    moments = _windowed(torch.cat([x, y, x * x, y * y, x * y], dim=1))
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = moments.unbind(dim=1)
+    variance_x = (mean_xx - mean_x**2).clamp(min=0)
+    variance_y = (mean_yy - mean_y**2).clamp(min=0)
+    covariance = mean_xy - mean_x * mean_y
     if span == 0:
         # Two plain pictures without a given range leave 0 / 0.
         return 1.0 if torch.equal(x, y) else 0.0
@@ -125,11 +125,13 @@ def _unit_channels(features: Float[Tensor, "B c h w"]) -> Float[Tensor, "B c h w
     return features / (features.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
-def _gaussian_window(like: Tensor) -> Float[Tensor, "1 1 11 11"]:
-    distance = torch.arange(SSIM_TAPS, dtype=like.dtype, device=like.device) - SSIM_TAPS // 2
+def _windowed(values: Float[Tensor, "C M H W"]) -> Float[Tensor, "C M H-10 W-10"]:
+    """Return Gaussian means; the window is separable, so two passes of 11 taps do."""
+    distance = torch.arange(SSIM_TAPS, dtype=values.dtype, device=values.device) - SSIM_TAPS // 2
     taps = torch.exp(-((distance / SSIM_SIGMA) ** 2) / 2)
     taps = taps / taps.sum()
-    return (taps[:, None] * taps[None, :])[None, None]
+    rows = values.unfold(-1, SSIM_TAPS, 1) @ taps
+    return rows.unfold(-2, SSIM_TAPS, 1) @ taps
 
 
 def _check_shapes(prediction: Tensor, target: Tensor) -> None:

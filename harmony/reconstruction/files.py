@@ -10,9 +10,16 @@ import torch
 import trimesh
 from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
+from trimesh.exchange.obj import export_obj
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from harmony.cameras import VIEW_COUNT
 from harmony.masks import foreground_mask
+from harmony.reconstruction.checks import checked_photographs
+from harmony.reconstruction.colors import point_colors
+from harmony.reconstruction.rejection import without_contradictions
+from harmony.reconstruction.texture import Painter, textured
 from harmony.records import Mesh, Views
 
 MESH_ENDINGS = (".glb", ".obj", ".ply", ".stl")
@@ -22,31 +29,78 @@ _PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 GLTF_FROM_WORLD = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
 
 
-def write_mesh(mesh: Mesh, path: str | Path) -> Path:
+def write_mesh(mesh: Mesh, path: str | Path, *, views: Views | None = None) -> Path:
     """Write a mesh; the ending chooses the format.
 
     `.glb` is Y-up and faces the viewer: the side of the input picture looks along +Z. `.obj`,
-    `.ply` and `.stl` keep the canonical world (z up). `.glb` and `.ply` carry vertex colours,
-    `.stl` carries none.
+    `.ply` and `.stl` keep the canonical world (z up). `.glb` and `.obj` carry a UV atlas with a
+    picture (`.obj` beside itself, with its `.mtl`), `.ply` carries vertex colours, `.stl` none.
 
     Args:
         mesh: The mesh.
         path: File to write; its folder must exist.
+        views: The sample that the mesh was made from: the atlas is painted from its pictures,
+            which are sharper than the vertex colours.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: The ending is none of .glb, .obj, .ply, .stl, or the folder does not exist.
+        ValueError: The ending is none of .glb, .obj, .ply, .stl, the folder does not exist, or
+            the views cannot be read.
     """
     path = Path(path)
     ending = checked_ending(path)
-    vertices = mesh.vertices @ GLTF_FROM_WORLD.T if ending == ".glb" else mesh.vertices
-    shape = trimesh.Trimesh(
-        vertices=vertices, faces=mesh.faces, vertex_colors=_rgba(mesh), process=False
-    )
-    path.write_bytes(_encoded(shape, ending))
+    if ending in (".glb", ".obj"):
+        shape = _textured_shape(mesh, views, path.stem, upright=ending == ".glb")
+    else:
+        shape = trimesh.Trimesh(
+            vertices=mesh.vertices, faces=mesh.faces, vertex_colors=_rgba(mesh), process=False
+        )
+    if ending == ".obj":
+        text, beside = export_obj(
+            shape, include_normals=True, return_texture=True, mtl_name=path.stem + ".mtl"
+        )
+        path.write_text(text)
+        for name, data in beside.items():
+            path.with_name(name).write_bytes(data)
+    else:
+        path.write_bytes(cast(bytes, shape.export(file_type=ending[1:])))
     return path
+
+
+def _textured_shape(
+    mesh: Mesh, views: Views | None, name: str, *, upright: bool
+) -> trimesh.Trimesh:
+    """Return trimesh's record of the mesh with its atlas."""
+    cut = textured(mesh, _painter(mesh, views) if views is not None else None)
+    turn = GLTF_FROM_WORLD if upright else np.eye(3)
+    picture = Image.fromarray(cut.picture)
+    if upright:
+        material = PBRMaterial(
+            name=name, baseColorTexture=picture, metallicFactor=0.0, roughnessFactor=1.0
+        )
+    else:
+        material = SimpleMaterial(name=name, image=picture, diffuse=[255, 255, 255, 255])
+    return trimesh.Trimesh(
+        vertices=cut.vertices @ turn.T,
+        faces=cut.faces,
+        vertex_normals=cut.normals @ turn.T,
+        visual=TextureVisuals(uv=cut.uv, material=material),
+        process=False,
+    )
+
+
+def _painter(mesh: Mesh, views: Views) -> Painter:
+    """Return a painter that reads the views that agree with each other."""
+    photographs, _ = without_contradictions(checked_photographs(views))
+
+    def paint(
+        points: Float[np.ndarray, "M 3"], normals: Float[np.ndarray, "M 3"]
+    ) -> Float[np.ndarray, "M 3"]:
+        return point_colors(points, normals, (mesh.vertices, mesh.faces), photographs)
+
+    return paint
 
 
 def checked_ending(path: Path) -> str:
@@ -68,11 +122,6 @@ def checked_ending(path: Path) -> str:
 def _rgba(mesh: Mesh) -> np.ndarray:
     colors = np.round(mesh.vertex_colors.clip(0, 1) * 255).astype(np.uint8)
     return np.concatenate([colors, np.full((len(colors), 1), 255, dtype=np.uint8)], axis=1)
-
-
-def _encoded(shape: trimesh.Trimesh, ending: str) -> bytes:
-    data = shape.export(file_type=ending[1:])
-    return data.encode() if isinstance(data, str) else cast(bytes, data)
 
 
 def read_views(folder: str | Path) -> Views:

@@ -19,7 +19,7 @@ from harmony.reconstruction.surface import extract_surface
 
 MAX_HEIGHT = 0.505
 """The object's longest side is 1 and its box is centred, so |z| <= 0.5, and a little slack."""
-_REACH = 0.76
+REACH = 0.76
 _COARSE = 0.03
 _SOFT = 0.02
 _VIEW_QUANTILE = 0.15
@@ -76,7 +76,7 @@ def hull_grid(
     Raises:
         ValueError: The silhouettes share no volume.
     """
-    reach = np.array([_REACH, _REACH, MAX_HEIGHT])
+    reach = np.array([REACH, REACH, MAX_HEIGHT])
     coarse = VoxelGrid.around(-reach, reach, _COARSE)
     inside = hull_field(silhouettes, cameras, coarse) > -_COARSE
     if not inside.any():

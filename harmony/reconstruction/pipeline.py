@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from harmony.reconstruction.carving import COARSE_TO_FINE, CarvingRound, carve
 from harmony.reconstruction.checks import checked_photographs
 from harmony.reconstruction.colors import point_colors
 from harmony.reconstruction.depth import rasterize_ring
@@ -26,6 +27,7 @@ from harmony.reconstruction.records import (
     Reconstruction,
     ReconstructionReport,
 )
+from harmony.reconstruction.rejection import without_contradictions
 from harmony.reconstruction.surface import (
     decimate,
     extract_surface,
@@ -47,20 +49,23 @@ class Quality:
         spacing: Distance of the field's grid points in world units.
         faces: About how many triangles the mesh has.
         smoothing: Rounds of Taubin smoothing.
+        rounds: Rounds of stereo that carve the hull; none leaves the hull as it is.
     """
 
     spacing: float
     faces: int
     smoothing: int
+    rounds: tuple[CarvingRound, ...] = ()
 
 
 QUALITIES: Mapping[str, Quality] = {
     "draft": Quality(spacing=0.0125, faces=20_000, smoothing=3),
+    "standard": Quality(spacing=0.01, faces=60_000, smoothing=3, rounds=COARSE_TO_FINE),
 }
 
 
 def reconstruct(
-    views: Views, *, quality: str = "draft", on_progress: OnProgress | None = None
+    views: Views, *, quality: str = "standard", on_progress: OnProgress | None = None
 ) -> Reconstruction:
     """Turn the views of one sample into a coloured, closed mesh.
 
@@ -68,8 +73,8 @@ def reconstruct(
         views: One sample (S = 1) of 16 views of `harmony.cameras.target_cameras(H)`, H from 128
             to 512.
         quality: A key of `QUALITIES`.
-        on_progress: Called before every stage and at the end, in this thread. To stop, raise any
-            exception from it: the exception passes through and nothing is left behind.
+        on_progress: Called often and at the end, in this thread. To stop, raise any exception
+            from it: the exception passes through and nothing is left behind.
 
     Returns:
         The mesh in the canonical world (z up) and how well it explains the views.
@@ -85,25 +90,41 @@ def reconstruct(
     tell = on_progress or (lambda progress: None)
     tell(Progress("reading the views", 0.0))
     photographs = checked_photographs(views)
-    tell(Progress("carving the visual hull", 0.05))
-    field, grid = ground_cut_hull(photographs, settings.spacing)
-    tell(Progress("extracting the surface", 0.6))
-    vertices, faces = finished_surface(field, grid, settings)
-    tell(Progress("colouring", 0.7))
+    tell(Progress("comparing the outlines", 0.02))
+    photographs, rejected = without_contradictions(photographs)
+    vertices, faces = solid_surface(photographs, settings, tell)
+    tell(Progress("colouring", 0.85))
     normals = vertex_normals(vertices, faces)
     colors = point_colors(vertices, normals, (vertices, faces), photographs)
-    tell(Progress("measuring", 0.9))
-    iou = silhouette_iou(vertices, faces, photographs)
+    tell(Progress("measuring", 0.95))
     report = ReconstructionReport(
-        silhouette_iou=iou,
+        silhouette_iou=silhouette_iou(vertices, faces, photographs),
         watertight=is_watertight(faces),
         faces=len(faces),
         seconds=time.perf_counter() - start,
-        rejected_views=(),
+        rejected_views=rejected,
     )
     mesh = Mesh(vertices.astype(np.float32), faces.astype(np.int32), colors.astype(np.float32))
     tell(Progress("done", 1.0))
     return Reconstruction(mesh, report)
+
+
+def solid_surface(
+    photographs: Photographs, settings: Quality, tell: OnProgress
+) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
+    """Return the surface of the object, carved as the quality says."""
+    tell(Progress("carving the visual hull", 0.08))
+    field, grid = ground_cut_hull(photographs, settings.spacing)
+    if settings.rounds:
+        field = carve(
+            photographs,
+            field,
+            grid,
+            settings.rounds,
+            lambda share: tell(Progress("matching the views", 0.15 + 0.6 * share)),
+        )
+    tell(Progress("extracting the surface", 0.75))
+    return finished_surface(field, grid, settings)
 
 
 def ground_cut_hull(

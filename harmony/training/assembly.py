@@ -149,6 +149,7 @@ def assemble(
     surface = Surface(
         world=world.contiguous(),
         local=local,
+        visibility=library.visibility[vertex_source],
         corner_normals=library.corner_normals,
         face_source=face_source.int(),
         face_instance=face_instance.int(),

@@ -19,6 +19,7 @@ from harmony.training.patterns import make_patterns
 UNNAMED_CATEGORY = "random shape"
 HELD_OUT_NAMES = 200
 MAX_OBJECTS_OF_HELD_OUT_NAME = 4
+HOLE_ALPHA = 128
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class ObjectLibrary:
 
     Attributes:
         positions: (V, 3) float32.
+        visibility: (V,) float32 share of the surroundings that a vertex sees; 1 unless computed by
+            `harmony.training.occlusion`.
         uvs: (V, 2) float32, zeros where an object has none.
         faces: (F, 3) int32, counted from the object's first vertex.
         face_layer: (F,) int32, counted from the object's first layer.
@@ -50,6 +53,7 @@ class ObjectLibrary:
     """
 
     positions: Float[Tensor, "V 3"]
+    visibility: Float[Tensor, " V"]
     uvs: Float[Tensor, "V 2"]
     faces: Int[Tensor, "F 3"]
     face_layer: Int[Tensor, " F"]
@@ -98,7 +102,8 @@ def load_library(
     Raises:
         ValueError: The folder has no index, or an id is not in it.
     """
-    return build_library(read_meshes(folder, object_ids), patterns=make_patterns(), device=device)
+    meshes = list(read_meshes(folder, object_ids))
+    return build_library(meshes, patterns=make_patterns(), device=device)
 
 
 def _offsets(counts: Iterable[int]) -> Int[np.ndarray, " n+1"]:
@@ -127,7 +132,7 @@ def _pack_textures(
             layers.append(rows[id(picture)])
     start = _offsets(p.shape[0] * p.shape[1] for p in pictures)
     table = [
-        (start[i], p.shape[1], p.shape[0], int(p[..., 3].min() < 128))
+        (start[i], p.shape[1], p.shape[0], int(p[..., 3].min() < HOLE_ALPHA))
         for i, p in enumerate(pictures)
     ]
     flat = [np.empty((0, 4), np.uint8), *(p.reshape(-1, 4) for p in pictures)]
@@ -181,6 +186,7 @@ def build_library(
     )
     return ObjectLibrary(
         positions=positions,
+        visibility=torch.ones(len(positions), device=positions.device),
         uvs=gather(lambda m: m.uvs, np.float32),
         faces=faces,
         face_layer=gather(lambda m: m.face_layer, np.int32),
@@ -199,6 +205,64 @@ def build_library(
         has_colour=np.array([m.has_colour for m in meshes]),
         names=tuple(m.name for m in meshes),
         categories=tuple(m.category for m in meshes),
+    )
+
+
+def _joined_table(libraries: Sequence[ObjectLibrary]) -> Int[Tensor, "N 4"]:
+    tables, first = [], 0
+    for library in libraries:
+        table = library.texture_table.clone()
+        table[:, 0] += first
+        first += len(library.texels)
+        tables.append(table)
+    return torch.cat(tables)
+
+
+def join(libraries: Sequence[ObjectLibrary]) -> ObjectLibrary:
+    """Return one library of all objects; ids of the second continue those of the first.
+
+    Raises:
+        ValueError: There is no library, or they are on different devices.
+    """
+    if not libraries or len({library.device for library in libraries}) > 1:
+        raise ValueError("Only libraries on one device can be joined, and at least one.")
+    rows = np.cumsum([0, *(len(library.texture_table) for library in libraries)])
+
+    def tensor(name: str) -> Tensor:
+        return torch.cat([getattr(library, name) for library in libraries])
+
+    def table(name: str) -> np.ndarray:
+        return np.concatenate([getattr(library, name) for library in libraries])
+
+    def starts(name: str) -> Int[np.ndarray, " n+1"]:
+        return _offsets(np.concatenate([np.diff(getattr(lib, name)) for lib in libraries]))
+
+    shifted = [
+        np.where(library.layer_texture < 0, -1, library.layer_texture + row).astype(np.int32)
+        for library, row in zip(libraries, rows, strict=False)
+    ]
+    patterns = [lib.pattern_rows + row for lib, row in zip(libraries, rows, strict=False)]
+    return ObjectLibrary(
+        positions=tensor("positions"),
+        visibility=tensor("visibility"),
+        uvs=tensor("uvs"),
+        faces=tensor("faces"),
+        face_layer=tensor("face_layer"),
+        corner_normals=tensor("corner_normals"),
+        texels=tensor("texels"),
+        vertex_start=starts("vertex_start"),
+        face_start=starts("face_start"),
+        layer_start=starts("layer_start"),
+        layer_color=table("layer_color"),
+        layer_has_holes=table("layer_has_holes"),
+        box_min=table("box_min"),
+        box_max=table("box_max"),
+        has_colour=table("has_colour"),
+        texture_table=_joined_table(libraries),
+        layer_texture=np.concatenate(shifted),
+        pattern_rows=np.concatenate(patterns).astype(np.int32),
+        names=tuple(name for library in libraries for name in library.names),
+        categories=tuple(c for library in libraries for c in library.categories),
     )
 
 

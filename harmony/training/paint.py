@@ -84,15 +84,15 @@ def _recolor(draw: CounterRandom) -> tuple[Float[np.ndarray, "I 3 3"], Float[np.
     permutation = np.eye(3)[PERMUTATIONS[choice]]
     saturation = draw.uniform(0.6, 1.35)[:, None, None]
     saturate = saturation * np.eye(3) + (1 - saturation) * np.broadcast_to(LUMA, (3, 3))
-    gain = draw.uniform(0.8, 1.12)[:, None] * draw.uniform(0.92, 1.08, columns=3)
-    gamma = np.exp(draw.uniform(-0.25, 0.3))
+    gain = draw.uniform(0.85, 1.15)[:, None] * draw.uniform(0.92, 1.08, columns=3)
+    gamma = np.exp(draw.uniform(-0.35, 0.25))
     return gain[:, :, None] * (saturate @ permutation), gamma
 
 
 def _palette(draw: CounterRandom) -> Float[np.ndarray, "L 3"]:
     vivid = draw.chance(0.7)
     saturation = np.where(vivid, draw.uniform(0.3, 0.95), draw.uniform(0.0, 0.12))
-    return hsv_to_rgb(draw.uniform(), saturation, draw.uniform(0.15, 0.97))
+    return hsv_to_rgb(draw.uniform(), saturation, draw.uniform(0.2, 1.0))
 
 
 def draw_paint(
@@ -149,7 +149,7 @@ def _directions(
     return np.stack([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)], axis=1)
 
 
-def draw_lights(draw: CounterRandom) -> Float[np.ndarray, "n 20"]:
+def draw_lights(draw: CounterRandom) -> Float[np.ndarray, "n 21"]:
     """Draw mild lights: ambient .5 to .9, one or two directional lights, half with highlights."""
     ambient = draw.uniform(0.5, 0.9)
     sky = ambient[:, None] * draw.uniform(0.97, 1.03, columns=3) * draw.uniform(1.0, 1.12)[:, None]
@@ -167,16 +167,16 @@ def draw_lights(draw: CounterRandom) -> Float[np.ndarray, "n 20"]:
     return np.concatenate(
         [
             *(sky, ground, key_direction, key, fill_direction, fill),
-            np.stack([strength, exponent], axis=1),
+            np.stack([strength, exponent, draw.uniform(0.2, 1.0)], axis=1),
         ],
         axis=1,
     )
 
 
-def studio_lights(count: int) -> Float[np.ndarray, "n 20"]:
+def studio_lights(count: int) -> Float[np.ndarray, "n 21"]:
     """Return soft, even light for evaluation pictures: bright sky, weak key from above."""
     up = _directions(np.array([20.0, 200.0]), np.array([60.0, 35.0]))
     row = np.concatenate(
-        [[0.88] * 3, [0.66] * 3, up[0], [0.14] * 3, up[1], [0.06] * 3, [0.04, 20.0]]
+        [[0.88] * 3, [0.66] * 3, up[0], [0.14] * 3, up[1], [0.06] * 3, [0.04, 20.0, 0.7]]
     )
     return np.tile(row, (count, 1))

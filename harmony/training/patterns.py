@@ -9,18 +9,20 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 SIZE = 128
+MORTAR = (0.08, 0.14)  # share of a brick's length and height
 COUNT = 120
 
 Field = Float[np.ndarray, "s s"]
 
 
-def _grid(size: int) -> tuple[Field, Field]:
+def unit_grid(size: int) -> tuple[Field, Field]:
+    """Return x and y of pixel centres in (0, 1)."""
     axis = (np.arange(size) + 0.5) / size
     x, y = np.meshgrid(axis, axis)
     return x, y
 
 
-def _cloud(rng: np.random.Generator, size: int, slope: float) -> Field:
+def cloud(rng: np.random.Generator, size: int, slope: float) -> Field:
     """Return periodic noise in [0, 1] whose spectrum falls with frequency^-slope."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size))) * size
     amplitude = np.where(frequency > 0, np.maximum(frequency, 1) ** -slope, 0)
@@ -30,7 +32,7 @@ def _cloud(rng: np.random.Generator, size: int, slope: float) -> Field:
 
 
 def _stripes(rng: np.random.Generator, size: int) -> Field:
-    x, y = _grid(size)
+    x, y = unit_grid(size)
     across, along = rng.integers(1, 7), rng.integers(-4, 5) * rng.integers(0, 2)
     wave = rng.uniform(0, 0.15) * np.sin(2 * np.pi * y * rng.integers(1, 4))
     phase = (across * x + along * y + wave) % 1
@@ -38,7 +40,7 @@ def _stripes(rng: np.random.Generator, size: int) -> Field:
 
 
 def _checks(rng: np.random.Generator, size: int) -> Field:
-    x, y = _grid(size)
+    x, y = unit_grid(size)
     n = 2 * rng.integers(1, 5)
     return ((np.floor(x * n) + np.floor(y * n)) % 2).astype(float)
 
@@ -50,7 +52,7 @@ def _plaid(rng: np.random.Generator, size: int) -> Field:
 
 
 def _dots(rng: np.random.Generator, size: int) -> Field:
-    x, y = _grid(size)
+    x, y = unit_grid(size)
     n = rng.integers(2, 7)
     shift = 0.5 * (np.floor(y * n) % 2) * (n % 2 == 0)
     distance = np.hypot((x * n + shift) % 1 - 0.5, (y * n) % 1 - 0.5)
@@ -58,35 +60,37 @@ def _dots(rng: np.random.Generator, size: int) -> Field:
 
 
 def _cells(rng: np.random.Generator, size: int) -> Field:
-    x, y = _grid(size)
     seeds = rng.random((rng.integers(6, 40), 2))
-    dx, dy = np.abs(x[..., None] - seeds[:, 0]), np.abs(y[..., None] - seeds[:, 1])
-    distance = np.sort(np.hypot(np.minimum(dx, 1 - dx), np.minimum(dy, 1 - dy)), -1)
-    gap = distance[..., 1] - distance[..., 0]
+    dx = np.abs((np.arange(size) + 0.5)[:, None] / size - seeds[:, 0])
+    dy = np.abs((np.arange(size) + 0.5)[:, None] / size - seeds[:, 1])
+    dx, dy = np.minimum(dx, 1 - dx), np.minimum(dy, 1 - dy)
+    squared = dx[None, :, :] ** 2 + dy[:, None, :] ** 2
+    nearest = np.sqrt(np.partition(squared, 1, axis=-1)[..., :2])
+    gap = nearest[..., 1] - nearest[..., 0]
     return np.clip(gap * rng.uniform(6, 40), 0, 1)
 
 
 def _bricks(rng: np.random.Generator, size: int) -> Field:
-    x, y = _grid(size)
+    x, y = unit_grid(size)
     rows = 2 * rng.integers(2, 6)
     shift = 0.5 * (np.floor(y * rows) % 2)
-    inside = ((x * rows / 2 + shift) % 1 > 0.08) & ((y * rows) % 1 > 0.14)
-    return inside * (0.7 + 0.3 * _cloud(rng, size, 1.0))
+    inside = ((x * rows / 2 + shift) % 1 > MORTAR[0]) & ((y * rows) % 1 > MORTAR[1])
+    return inside * (0.7 + 0.3 * cloud(rng, size, 1.0))
 
 
 def _grain(rng: np.random.Generator, size: int) -> Field:
-    x, _ = _grid(size)
-    bend = _cloud(rng, size, 2.2)
+    x, _ = unit_grid(size)
+    bend = cloud(rng, size, 2.2)
     return 0.5 + 0.5 * np.sin(2 * np.pi * (rng.integers(2, 9) * x + rng.uniform(1, 4) * bend))
 
 
 def _blots(rng: np.random.Generator, size: int) -> Field:
-    cloud = _cloud(rng, size, rng.uniform(1.2, 2.2))
-    return np.clip((cloud - rng.uniform(0.35, 0.65)) * rng.uniform(4, 40) + 0.5, 0, 1)
+    clouds = cloud(rng, size, rng.uniform(1.2, 2.2))
+    return np.clip((clouds - rng.uniform(0.35, 0.65)) * rng.uniform(4, 40) + 0.5, 0, 1)
 
 
 def _noise(rng: np.random.Generator, size: int) -> Field:
-    return _cloud(rng, size, rng.uniform(0.5, 2.0))
+    return cloud(rng, size, rng.uniform(0.5, 2.0))
 
 
 KINDS: tuple[Callable[[np.random.Generator, int], Field], ...] = (
@@ -105,7 +109,7 @@ KINDS: tuple[Callable[[np.random.Generator, int], Field], ...] = (
 def random_color(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
     """Return a random sRGB colour in [0, 1]; about a third are near grey."""
     saturation = rng.uniform(0.3, 0.95) if rng.random() < 0.7 else rng.uniform(0, 0.12)  # noqa: PLR2004
-    return np.array(colorsys.hsv_to_rgb(rng.random(), saturation, rng.uniform(0.15, 0.97)))
+    return np.array(colorsys.hsv_to_rgb(rng.random(), saturation, rng.uniform(0.25, 1.0)))
 
 
 def make_pattern(rng: np.random.Generator, size: int = SIZE) -> UInt8[np.ndarray, "s s 4"]:
@@ -116,7 +120,7 @@ def make_pattern(rng: np.random.Generator, size: int = SIZE) -> UInt8[np.ndarray
     color = a + first * (b - a)
     if rng.random() < 0.4:  # noqa: PLR2004
         color = color + second * (c - color) * rng.uniform(0.3, 1.0)
-    color = color * (1 - rng.uniform(0, 0.25) * _cloud(rng, size, 1.0)[..., None])
+    color = color * (1 - rng.uniform(0, 0.25) * cloud(rng, size, 1.0)[..., None])
     picture = np.full((size, size, 4), 255, np.uint8)
     picture[..., :3] = np.round(color * 255)
     return picture

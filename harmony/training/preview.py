@@ -1,4 +1,7 @@
-"""Contact sheets: python -m harmony.training.preview --objects DIR --output sheet.png."""
+"""Contact sheets of objects of a set or made at random.
+
+python -m harmony.training.preview (--objects DIR | --procedural) --output sheet.png
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from torch import Tensor
 
 from harmony.training.meshes import read_index
 from harmony.training.objects import ObjectLibrary, load_library
+from harmony.training.procedural import procedural_library
 from harmony.training.stream import SceneStream, render_views
 
 SHEET_VIEWS = (0, 2, 4, 6, 8, 10, 12, 14)
@@ -43,7 +47,9 @@ def plain_sheet(library: ObjectLibrary, image_size: int) -> Image.Image:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Draw a contact sheet of training scenes.")
-    parser.add_argument("--objects", type=Path, required=True, help="folder of the object set")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--objects", type=Path, help="folder of the object set")
+    source.add_argument("--procedural", action="store_true", help="objects made at random")
     parser.add_argument("--output", type=Path, required=True, help="PNG to write")
     parser.add_argument("--count", type=int, default=8, help="number of scenes")
     parser.add_argument("--size", type=int, default=128, help="side of each picture")
@@ -53,13 +59,21 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _library(options: argparse.Namespace) -> ObjectLibrary:
+    """Return one object for each row of a plain sheet, else twice as many to choose from."""
+    count = options.count if options.plain else 2 * options.count
+    if options.procedural:
+        return procedural_library(count, options.seed).to(options.device)
+    total = len(read_index(options.objects))
+    rng = np.random.default_rng(options.seed)
+    chosen = rng.choice(total, size=min(count, total), replace=False).tolist()
+    return load_library(options.objects, object_ids=chosen, device=options.device)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the sheet that the command line asks for."""
     options = _parse(arguments)
-    total = len(read_index(options.objects))
-    rng = np.random.default_rng(options.seed)
-    chosen = rng.choice(total, size=min(2 * options.count, total), replace=False).tolist()
-    library = load_library(options.objects, object_ids=chosen, device=options.device)
+    library = _library(options)
     if options.plain:
         sheet = plain_sheet(library, options.size)
     else:

@@ -43,13 +43,13 @@ class Scenes:
     Attributes:
         placement: The objects and where they stand.
         paint: Their colours.
-        lights: (n, 20), see `Surface.lights`.
+        lights: (n, 21), see `Surface.lights`.
         elevation_deg: (n,) elevation of the input camera, at azimuth 0.
     """
 
     placement: Placement
     paint: Paint
-    lights: Float[np.ndarray, "n 20"]
+    lights: Float[np.ndarray, "n 21"]
     elevation_deg: Float[np.ndarray, " n"]
 
     def __len__(self) -> int:

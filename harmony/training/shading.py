@@ -1,7 +1,7 @@
 """Colour of the visible samples, by gather, and their mean on white.
 
 Light is mild, as in renders under an even sky: an ambient term that turns from ground to sky
-with the normal, two directional lights and a Blinn-Phong highlight. The plain torch code here
+with the normal and fades where little of it is seen, two directional lights and a Blinn-Phong highlight. The plain torch code here
 is the reference of the CUDA kernel `shade_pixels`.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harmony.training.rasterizer import EMPTY, rasterize
 from harmony.training.rasterizer.geometry import Surface, Triangles
-from harmony.training.rasterizer.torch_path import edges, wrap
+from harmony.training.rasterizer.torch_path import edge_rows, edge_values, wrap
 
 MAX_SAMPLES = 1 << 20
 
@@ -102,13 +102,15 @@ def _albedo(
 
 
 def _light(
-    rows: Float[Tensor, "N 20"],
+    rows: Float[Tensor, "N 21"],
     base: Float[Tensor, "N 3"],
     normal: Float[Tensor, "N 3"],
     to_camera: Float[Tensor, "N 3"],
+    visibility: Float[Tensor, "N 1"],
 ) -> Float[Tensor, "N 3"]:
+    opening = 1 - rows[:, 20:21] * (1 - visibility)
     up = (0.5 + 0.5 * normal[:, 2])[:, None]
-    total = rows[:, 3:6] + up * (rows[:, 0:3] - rows[:, 3:6])
+    total = opening * (rows[:, 3:6] + up * (rows[:, 0:3] - rows[:, 3:6]))
     gloss = torch.zeros(len(rows), device=rows.device)
     for k in range(2):
         direction, color = rows[:, 6 + 6 * k : 9 + 6 * k], rows[:, 9 + 6 * k : 12 + 6 * k]
@@ -127,7 +129,7 @@ def _shade_samples(
     scene, view = picture // triangles.view_count, picture % triangles.view_count
     vertices = triangles.faces.long()[face]
     corners = triangles.screen[view[:, None], vertices]
-    areas = edges(corners, place % size + 0.5, place // size % size + 0.5)
+    areas = edge_values(edge_rows(corners), place % size + 0.5, place // size % size + 0.5)
     weights = torch.stack(areas, -1) * corners[:, :, 2]
     weights = weights / weights.sum(-1, keepdim=True)
     local_normal = _mix(weights, surface.corner_normals[surface.face_source.long()[face]])
@@ -137,7 +139,8 @@ def _shade_samples(
     away = (normal * to_camera).sum(-1, keepdim=True) < 0
     normal = torch.where(away, -normal, normal)
     base = _albedo(triangles, surface, face, weights, local_normal)
-    return _light(surface.lights[scene], base, normal, to_camera)
+    visibility = (weights * surface.visibility[vertices]).sum(-1, keepdim=True)
+    return _light(surface.lights[scene], base, normal, to_camera, visibility)
 
 
 def shade_torch(

@@ -79,7 +79,7 @@ class SceneStream:
     def __init__(
         self,
         library: ObjectLibrary,
-        object_ids: Sequence[int],
+        object_ids: Sequence[int] | Int[np.ndarray, " M"],
         *,
         image_size: int = 256,
         ring_size: int = 3072,

@@ -12,22 +12,7 @@ from safetensors.torch import load_file
 from harmony.records import CDScore, ReferenceImage, Views
 from harmony.scoring import CDScorer, cd_score, clean_object_name, mean_cd_ratio
 from harmony.scoring_encoder import ClipEncoder, load_encoder, preprocess
-from harmony.training.clip.export import save_clip
-
-TINY: dict[str, Any] = {
-    "model_cfg": {
-        "embed_dim": 32,
-        "vision_cfg": {
-            "layers": 1,
-            "width": 32,
-            "head_width": 16,
-            "patch_size": 8,
-            "image_size": 32,
-        },
-        "text_cfg": {"context_length": 16, "width": 32, "heads": 2, "layers": 1},
-    },
-    "preprocess_cfg": {"size": 32},
-}
+from tests.tiny_clip import save_tiny_clip
 
 
 def directions(*angles_deg: float) -> torch.Tensor:
@@ -116,12 +101,7 @@ def test_object_name_loses_digits_and_underscores() -> None:
 
 @pytest.fixture(scope="module")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("clip")
-    torch.manual_seed(0)
-    model = open_clip.CLIP(**TINY["model_cfg"])
-    save_clip(folder, model, ["chair", "chair", "oak tree"], {"name": "tiny"})
-    (folder / "open_clip_config.json").write_text(json.dumps(TINY))
-    return folder
+    return save_tiny_clip(tmp_path_factory.mktemp("clip"))
 
 
 @pytest.fixture(scope="module")

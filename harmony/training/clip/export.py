@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from harmony.scoring import clean_object_name
 from harmony.scoring_encoder import NAMES_FILE, WEIGHTS_FILE
@@ -47,8 +47,8 @@ def save_clip(folder: Path, model: Any, names: Sequence[str], card: Mapping[str,
         key: value.detach().to("cpu", torch.float16).contiguous()
         for key, value in model.state_dict().items()
     }
-    save_file(weights, folder / WEIGHTS_FILE)
-    data = (folder / WEIGHTS_FILE).read_bytes()
+    data = save(weights)
+    (folder / WEIGHTS_FILE).write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     _write_json(folder / CONFIG_FILE, open_clip_config())
     _write_json(folder / NAMES_FILE, suggestable_names(names))

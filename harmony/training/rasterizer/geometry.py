@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-LIGHT_COLUMNS = 20
+LIGHT_COLUMNS = 21
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,9 @@ class Surface:
         color_matrix: (I, 3, 3) float32 recolours albedo.
         gamma: (I,) float32 exponent of albedo after that.
         pattern_scale: (I,) float32 repetitions of a projected texture per unit length.
-        lights: (scenes, 20) float32: sky RGB, ground RGB, then for two lights direction to the
-            light and RGB; strength and exponent of the highlight.
+        visibility: (V,) float32 share of the surroundings that a vertex sees, in [0, 1].
+        lights: (scenes, 21) float32: sky RGB, ground RGB, then for two lights direction to the
+            light and RGB; strength and exponent of the highlight; strength of the occlusion.
         centres: (scenes, K, 3) float32 camera centres.
     """
 
@@ -87,5 +88,6 @@ class Surface:
     color_matrix: Float[Tensor, "I 3 3"]
     gamma: Float[Tensor, " I"]
     pattern_scale: Float[Tensor, " I"]
-    lights: Float[Tensor, "N 20"]
+    visibility: Float[Tensor, " V"]
+    lights: Float[Tensor, "N 21"]
     centres: Float[Tensor, "N K 3"]

@@ -145,7 +145,8 @@ struct Surface {
     const float *color_matrix;   // (I, 3, 3)
     const float *gamma;          // (I)
     const float *pattern_scale;  // (I)
-    const float *lights;         // (scenes, 20)
+    const float *visibility;     // (V): share of the sky that a vertex sees
+    const float *lights;         // (scenes, 21)
     const float *centres;        // (scenes, K, 3)
 };
 
@@ -215,11 +216,12 @@ __device__ Vec albedo(const Triangles &t, const Surface &s, int face, const int 
             powf(clamp01(color.z), gamma)};
 }
 
-__device__ Vec light(const float *row, Vec base, Vec normal, Vec to_camera) {
-    float up = 0.5f + 0.5f * normal.z;
+__device__ Vec light(const float *row, Vec base, Vec normal, Vec to_camera, float visibility) {
+    float up = 0.5f + 0.5f * normal.z, open = 1 - row[20] * (1 - visibility);
     Vec sky = load(row), ground = load(row + 3);
-    Vec sum = {ground.x + up * (sky.x - ground.x), ground.y + up * (sky.y - ground.y),
-               ground.z + up * (sky.z - ground.z)};
+    Vec sum = {open * (ground.x + up * (sky.x - ground.x)),
+               open * (ground.y + up * (sky.y - ground.y)),
+               open * (ground.z + up * (sky.z - ground.z))};
     float gloss = 0;
     for (int k = 0; k < 2; ++k) {
         Vec direction = load(row + 6 + 6 * k), color = load(row + 9 + 6 * k);
@@ -255,7 +257,9 @@ __device__ Vec shade_sample(const Triangles &t, const Surface &s, int view, int 
     Vec to_camera = unit({centre.x - place.x, centre.y - place.y, centre.z - place.z});
     if (dot(normal, to_camera) < 0) normal = {-normal.x, -normal.y, -normal.z};
     Vec base = albedo(t, s, face, v, b, local_normal);
-    return light(s.lights + 20 * scene, base, normal, to_camera);
+    float visibility = b[0] * s.visibility[v[0]] + b[1] * s.visibility[v[1]] +
+                       b[2] * s.visibility[v[2]];
+    return light(s.lights + 21 * scene, base, normal, to_camera, visibility);
 }
 
 // One thread for each output pixel: mean of its 2 x 2 samples on white, and its coverage.

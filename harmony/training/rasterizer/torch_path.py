@@ -15,32 +15,29 @@ from harmony.training.rasterizer.geometry import Triangles
 MAX_FRAGMENTS = 1 << 21
 
 
-def edge(
-    a: Float[Tensor, "... 3"],
-    b: Float[Tensor, "... 3"],
-    px: Float[Tensor, "..."],
-    py: Float[Tensor, "..."],
-) -> Float[Tensor, "..."]:
-    """Return twice the signed area of (a, b, p).
+def edge_rows(corners: Float[Tensor, "N 3 3"]) -> Float[Tensor, "N 15"]:
+    """Return, for the edge opposite to each corner, its start, direction and sign.
 
-    Endpoints are taken in one canonical order, so two triangles that share an edge get exactly
-    opposite values and no sample falls between them.
+    Edges start at the lower end in one canonical order, so two triangles that share an edge get
+    exactly opposite values from `edge_values`, and no sample falls between them.
     """
+    a, b = corners[:, [1, 2, 0], :2], corners[:, [2, 0, 1], :2]
     swap = (a[..., 0] > b[..., 0]) | ((a[..., 0] == b[..., 0]) & (a[..., 1] > b[..., 1]))
-    start = torch.where(swap[..., None], b, a)
-    end = torch.where(swap[..., None], a, b)
-    value = (end[..., 0] - start[..., 0]) * (py - start[..., 1]) - (end[..., 1] - start[..., 1]) * (
-        px - start[..., 0]
-    )
-    return torch.where(swap, -value, value)
+    start, end = (torch.where(swap[..., None], *pair) for pair in ((b, a), (a, b)))
+    sign = torch.where(swap, -1.0, 1.0)
+    return torch.cat([start, end - start, sign[..., None]], -1).flatten(1)
 
 
-def edges(
-    corners: Float[Tensor, "N 3 3"], px: Float[Tensor, " N"], py: Float[Tensor, " N"]
+def edge_values(
+    rows: Float[Tensor, "N 15"], px: Float[Tensor, " N"], py: Float[Tensor, " N"]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the edge function opposite to each corner at points (px, py)."""
-    a, b, c = corners.unbind(1)
-    return edge(b, c, px, py), edge(c, a, px, py), edge(a, b, px, py)
+    """Return twice the signed area between each edge and the point (px, py)."""
+
+    def value(k: int) -> Tensor:
+        sx, sy, dx, dy, sign = (rows[:, 5 * k + i] for i in range(5))
+        return (dx * (py - sy) - dy * (px - sx)) * sign
+
+    return value(0), value(1), value(2)
 
 
 def wrap(value: Tensor) -> Tensor:
@@ -68,18 +65,27 @@ def _bounds(values: Float[Tensor, "N 3"], size: int) -> tuple[Tensor, Tensor]:
 
 
 def _fill(
-    triangles: Triangles, packed: Tensor, view: Tensor, face: Tensor, px: Tensor, py: Tensor
+    triangles: Triangles, packed: Tensor, rows: Tensor, owner: Tensor, px: Tensor, py: Tensor
 ) -> None:
-    """Merge fragments at samples (px, py) of `face` seen by `view` into `packed`."""
-    vertices = triangles.faces.long()[face]
-    corners = triangles.screen[view[:, None], vertices]
-    x, y = px + 0.5, py + 0.5
-    w0, w1, w2 = edges(corners, x, y)
+    """Merge fragments at samples (px, py) into `packed`.
+
+    Args:
+        triangles: All triangles.
+        packed: Nearest samples so far.
+        rows: Edges of every triangle of every view.
+        owner: Each fragment's row of `rows`, view * faces + face.
+        px: Column of the sample.
+        py: Row of the sample.
+    """
+    w0, w1, w2 = edge_values(rows.index_select(0, owner), px + 0.5, py + 0.5)
     area = w0 + w1 + w2
     inside = ((w0 >= 0) & (w1 >= 0) & (w2 >= 0)) | ((w0 <= 0) & (w1 <= 0) & (w2 <= 0))
     keep = (inside & (area != 0)).nonzero()[:, 0]
-    face, view, corners, area, px, py = (t[keep] for t in (face, view, corners, area, px, py))
-    p0, p1, p2 = (w[keep] * corners[:, k, 2] for k, w in enumerate((w0, w1, w2)))
+    owner, area, px, py = (t[keep] for t in (owner, area, px, py))
+    face, view = owner % len(triangles.faces), owner // len(triangles.faces)
+    vertices = triangles.faces.long()[face]
+    inverse_depth = triangles.screen[..., 2][view[:, None], vertices]
+    p0, p1, p2 = (w[keep] * inverse_depth[:, k] for k, w in enumerate((w0, w1, w2)))
     total = p0 + p1 + p2
     depth = area / total
     value = (depth.view(torch.int32).long() << 32) | face
@@ -87,7 +93,7 @@ def _fill(
     place = (picture * triangles.sample_size + py) * triangles.sample_size + px
     cut = (triangles.face_cutout[face] >= 0).nonzero()[:, 0]
     if len(cut):
-        uv = triangles.uvs[vertices[keep[cut]]]
+        uv = triangles.uvs[vertices[cut]]
         q = [p[cut, None] for p in (p0, p1, p2)]
         mixed = (q[0] * uv[:, 0] + q[1] * uv[:, 1] + q[2] * uv[:, 2]) / total[cut, None]
         hole = is_hole(triangles, triangles.face_cutout[face[cut]], mixed[:, 0], mixed[:, 1])
@@ -101,8 +107,9 @@ def rasterize_torch(triangles: Triangles) -> Int[Tensor, "P S S"]:
     packed = torch.full(
         (triangles.picture_count, size, size), torch.iinfo(torch.int64).max, device=device
     )
-    face_count = len(triangles.faces)
-    x, y = triangles.screen[:, triangles.faces.long(), :2].flatten(0, 1).unbind(-1)
+    corners = triangles.screen[:, triangles.faces.long()].flatten(0, 1)
+    rows = edge_rows(corners)
+    x, y = corners[..., 0], corners[..., 1]
     x_first, x_last = _bounds(x, size)
     y_first, y_last = _bounds(y, size)
     width = x_last - x_first + 1
@@ -116,5 +123,5 @@ def rasterize_torch(triangles: Triangles) -> Int[Tensor, "P S S"]:
         local = local - (ends - counts[part]).repeat_interleave(counts[part])
         px = x_first[owner] + local % width[owner]
         py = y_first[owner] + local // width[owner]
-        _fill(triangles, packed, owner // face_count, owner % face_count, px, py)
+        _fill(triangles, packed, rows, owner, px, py)
     return packed

@@ -1,0 +1,236 @@
+"""The time-boxed training loop of the small model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from harmony.training.loss import FlowObjective, branch_counts
+from harmony.training.parallel import Processes
+from harmony.training.state import TrainingState
+
+CLOCK_EVERY = 10  # steps between two agreements on the time
+
+
+class SceneBatch(Protocol):
+    """A batch of rendered scenes, uint8 RGBA with RGB on white."""
+
+    @property
+    def reference(self) -> Tensor:
+        """(B, 4, H, W)."""
+        ...
+
+    @property
+    def views(self) -> Tensor:
+        """(B, 16, 4, H, W)."""
+        ...
+
+    @property
+    def elevation_deg(self) -> Tensor:
+        """(B,) of the input camera."""
+        ...
+
+
+class SceneSource(Protocol):
+    """Where batches come from (`harmony.training.stream.SceneStream`)."""
+
+    def refill(self, count: int) -> None:
+        """Render new scenes."""
+        ...
+
+    def batch(self, count: int, generator: torch.Generator) -> SceneBatch:
+        """Draw a batch of rendered scenes."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and how fast a run trains.
+
+    Attributes:
+        minutes: Training time of the whole schedule; it ends with a learning rate of 0.
+        batch: Samples a step and process.
+        new_scenes: Scenes rendered a step and process.
+        seed: Of batches, noise and scenes.
+        peak: Peak learning rate relative to the usual one; small batches want less than 1.
+        warmup_steps: Linear rise of the learning rate.
+        decay_share: Last share of the time in which the rate falls to 0.
+        compile: Whether blocks are compiled (CUDA).
+        log_every: Steps between two lines of the log.
+        save_minutes: Time between two checkpoints.
+    """
+
+    minutes: float
+    batch: int = 96
+    new_scenes: int = 24
+    seed: int = 0
+    peak: float = 1.0
+    warmup_steps: int = 300
+    decay_share: float = 0.4
+    compile: bool = True
+    log_every: int = 100
+    save_minutes: float = 4.0
+
+
+def learning_rate(step: int, elapsed_share: float, settings: LoopSettings) -> float:
+    """Return the rate relative to the usual one: warm-up by step, decay by time."""
+    rise = min(1.0, (step + 1) / settings.warmup_steps)
+    fall = min(1.0, max(0.0, 1.0 - elapsed_share) / settings.decay_share)
+    return settings.peak * rise * fall
+
+
+def compile_objective(objective: FlowObjective) -> None:
+    """Compile the repeated parts once for each kind, and the convolutional ends."""
+    network = objective.network
+    parts = [*network.blocks, *network.reference.blocks, network.stem, network.decoder]
+    parts += [network.reference.stem, network.reference.fine]
+    for part in [*parts, objective.noisy_views, objective.velocity_error]:
+        part.compile(dynamic=False)
+
+
+def step_generator(settings: LoopSettings, rank: int, step: int, device: torch.device):
+    """Return the generator of one step: a resumed run draws what an unbroken one would."""
+    mixed = (settings.seed * 1_000_003 + step) * 1009 + rank
+    return torch.Generator(device).manual_seed(mixed % 2**63)
+
+
+def training_step(
+    objective: FlowObjective,
+    state: TrainingState,
+    scenes: SceneSource,
+    processes: Processes,
+    settings: LoopSettings,
+    *,
+    rate: float,
+    seconds: float,
+) -> tuple[Tensor, Tensor]:
+    """Render, predict, differentiate, update; return (loss, gradient norm) without waiting.
+
+    Args:
+        objective: Of a network on the processes' device; `state` owns its parameters.
+        state: Advanced by one step.
+        scenes: This process's own stream.
+        processes: Gradients are averaged over them.
+        settings: Batch, scenes and seed.
+        rate: Learning rate relative to its peak.
+        seconds: Training time so far, recorded in `state`.
+    """
+    device = processes.device
+    generator = step_generator(settings, processes.rank, state.progress.step, device)
+    scenes.refill(settings.new_scenes)
+    batch = scenes.batch(settings.batch, generator)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        loss = objective(
+            batch.reference,
+            batch.views,
+            batch.elevation_deg,
+            branch_counts(settings.batch),
+            generator,
+        )
+    loss.backward()
+    processes.average(state.flat.gradients)
+    norm = state.step(rate, settings.batch * processes.count, seconds)
+    return loss.detach(), norm
+
+
+def train(
+    objective: FlowObjective,
+    state: TrainingState,
+    scenes: SceneSource,
+    processes: Processes,
+    settings: LoopSettings,
+    folder: Path,
+    *,
+    on_checkpoint: Callable[[TrainingState], None] | None = None,
+) -> None:
+    """Train until the schedule's minutes are over; write log lines and checkpoints to `folder`.
+
+    Args:
+        objective: Of a network on the processes' device; `state` owns its parameters.
+        state: Fresh, or loaded to resume.
+        scenes: This process's own stream.
+        processes: This process among its peers.
+        settings: Length, batch, seed.
+        folder: `log.jsonl` and the checkpoint go here (first process only).
+        on_checkpoint: Called by the first process after each checkpoint and at the end.
+    """
+    if settings.compile:
+        compile_objective(objective)
+    clock = _Clock(state.progress.seconds, settings.minutes * 60, processes)
+    loss_sum = torch.zeros((), device=processes.device)
+    last_save = state.progress.seconds
+    while clock.share < 1.0:
+        step = state.progress.step
+        rate = learning_rate(step, clock.share, settings)
+        loss, norm = training_step(
+            objective, state, scenes, processes, settings, rate=rate, seconds=clock.seconds
+        )
+        loss_sum += loss
+        if (step + 1) % settings.log_every == 0:
+            _log(folder, state, loss_sum / settings.log_every, norm, rate, processes)
+            loss_sum.zero_()
+        if (step + 1) % CLOCK_EVERY == 0:
+            clock.tick()
+            if clock.seconds - last_save > settings.save_minutes * 60:
+                last_save = clock.seconds
+                _checkpoint(state, folder, processes, on_checkpoint)
+    _checkpoint(state, folder, processes, on_checkpoint)
+
+
+class _Clock:
+    """Training time that all processes agree on."""
+
+    def __init__(self, before: float, total: float, processes: Processes) -> None:
+        self._start = time.monotonic() - before
+        self._total = total
+        self._processes = processes
+        self.seconds = before
+
+    def tick(self) -> None:
+        self.seconds = self._processes.agree(time.monotonic() - self._start)
+
+    @property
+    def share(self) -> float:
+        return self.seconds / self._total
+
+
+def _log(
+    folder: Path,
+    state: TrainingState,
+    loss: Tensor,
+    norm: Tensor,
+    rate: float,
+    processes: Processes,
+) -> None:
+    if not processes.is_first:
+        return
+    line = {
+        "step": state.progress.step,
+        "samples": state.progress.samples,
+        "seconds": round(state.progress.seconds, 1),
+        "loss": round(loss.item(), 5),
+        "gradient_norm": round(norm.item(), 4),
+        "rate": round(rate, 4),
+    }
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _checkpoint(
+    state: TrainingState,
+    folder: Path,
+    processes: Processes,
+    on_checkpoint: Callable[[TrainingState], None] | None,
+) -> None:
+    if processes.is_first:
+        state.save(folder)
+        if on_checkpoint is not None:
+            on_checkpoint(state)
+    processes.wait()

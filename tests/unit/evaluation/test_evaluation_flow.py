@@ -1,0 +1,144 @@
+from urllib.error import URLError
+
+import pytest
+import torch
+from skimage.registration import optical_flow_ilk
+from torchvision.models import vgg
+
+from harmony.evaluation import flow as flow_module
+from harmony.evaluation.flow import (
+    LUCAS_KANADE,
+    RAFT,
+    FlowEstimator,
+    load_flow,
+    neighbour_flows,
+)
+from harmony.evaluation.lucas_kanade import lucas_kanade_flow
+from harmony.evaluation.metrics import flow_error
+from harmony.evaluation.perceptual import build_lpips, load_lpips
+
+
+def blob(x: float, y: float, side: int = 48) -> torch.Tensor:
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    bump = torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 60.0)
+    return (1 - 0.8 * bump).expand(3, side, side)
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(2.0, -1.0), (-5.0, 3.0), (0.25, 0.0)])
+def test_lucas_kanade_finds_a_translation(dx: float, dy: float) -> None:
+    flow = lucas_kanade_flow(blob(23, 24)[None], blob(23 + dx, 24 + dy)[None])[0]
+    centre = flow[:, 20:28, 19:27].mean(dim=(1, 2))
+    assert centre.tolist() == pytest.approx([dx, dy], abs=0.1)
+
+
+def test_lucas_kanade_agrees_with_scikit_image_on_texture() -> None:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, 1, 14, 14, generator=generator)
+    texture = torch.nn.functional.interpolate(coarse, size=96, mode="bicubic")
+    texture = texture.clamp(0, 1).expand(1, 3, 96, 96)
+    one, other = texture[..., 8:88, 8:88], texture[..., 7:87, 5:85]
+    ours = lucas_kanade_flow(one, other)[0, :, 15:65, 15:65]
+    theirs = optical_flow_ilk(one[0, 0].numpy(), other[0, 0].numpy(), radius=7)[::-1]
+    theirs = torch.from_numpy(theirs.copy())[:, 15:65, 15:65]
+    assert ours.mean(dim=(1, 2)).tolist() == pytest.approx([3, 1], abs=0.1)
+    assert (ours - theirs).abs().mean() < 0.15
+
+
+def test_rounding_to_8_bit_does_not_move_the_background() -> None:
+    one, other = blob(22, 24)[None] * 0.98, blob(24, 23)[None] * 0.98
+    exact = lucas_kanade_flow(one, other)
+    rounded = lucas_kanade_flow((one * 255).round() / 255, (other * 255).round() / 255)
+    assert (exact - rounded).abs().mean() < 0.05
+    assert exact[0, :, :4, :4].abs().max() < 0.2
+
+
+def test_flow_of_equal_pictures_is_zero() -> None:
+    views = torch.stack([blob(20, 24), blob(24, 24), blob(28, 24)])
+    assert lucas_kanade_flow(views, views).abs().max() < 1e-4
+
+
+def test_e_flow_of_the_truth_against_itself_is_zero() -> None:
+    estimator = FlowEstimator(LUCAS_KANADE, lucas_kanade_flow)
+    views = torch.stack([blob(20, 24), blob(24, 24), blob(28, 24)])
+    flows = neighbour_flows(views, estimator)
+    assert flows.shape == (3, 2, 2, 48, 48)
+    assert flow_error(flows, neighbour_flows(views, estimator)) == 0
+    shuffled = neighbour_flows(views[[1, 0, 2]], estimator)
+    assert flow_error(shuffled, flows) > 0.1
+
+
+def test_neighbours_are_cyclic() -> None:
+    # The "flow" of this stand-in is the difference of the pictures' numbers.
+    def difference(pictures: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
+        return (moved - pictures)[:, :2]
+
+    views = torch.tensor([0.0, 1.0, 5.0]).view(3, 1, 1, 1).expand(3, 3, 2, 2)
+    flows = neighbour_flows(views, FlowEstimator("difference", difference))[:, :, 0, 0, 0]
+    assert flows.tolist() == [[1, 5], [4, -1], [-5, -4]]
+
+
+def test_missing_raft_is_told_and_never_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(device: torch.device) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr(flow_module, "_load_raft", offline)
+    told: list[str] = []
+    estimator = load_flow("auto", torch.device("cpu"), told.append)
+    assert estimator is not None
+    assert estimator.name == LUCAS_KANADE
+    assert len(told) == 1
+    assert "do not compare" in told[0]
+    with pytest.raises(ValueError, match="could not be fetched"):
+        load_flow(RAFT, torch.device("cpu"), told.append)
+    assert load_flow("none", torch.device("cpu"), told.append) is None
+    with pytest.raises(ValueError, match="Flow is"):
+        load_flow("farneback", torch.device("cpu"), told.append)
+
+
+def vgg_states() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    torch.manual_seed(0)
+    layers = vgg.make_layers(vgg.cfgs["D"], batch_norm=False)
+    state = {f"features.{key}": value for key, value in layers.state_dict().items()}
+    state["classifier.0.weight"] = torch.zeros(1)
+    linear = {
+        f"lin{level}.model.1.weight": torch.rand(1, channels, 1, 1)
+        for level, channels in enumerate((64, 128, 256, 512, 512))
+    }
+    return state, linear
+
+
+def test_lpips_reads_vgg_before_each_pooling() -> None:
+    state, linear = vgg_states()
+    for level in range(1, 5):
+        linear[f"lin{level}.model.1.weight"] *= 0
+    measure = build_lpips(state, linear, torch.device("cpu"))
+    x, y = blob(10, 12, side=32)[None], blob(20, 14, side=32)[None]
+
+    def first_tap(picture: torch.Tensor) -> torch.Tensor:
+        shift = torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1)
+        scale = torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1)
+        hidden = (picture * 2 - 1 - shift) / scale
+        for layer in (0, 2):
+            weight, bias = state[f"features.{layer}.weight"], state[f"features.{layer}.bias"]
+            hidden = torch.conv2d(hidden, weight, bias, padding=1).relu()
+        return hidden / hidden.norm(dim=1, keepdim=True)
+
+    difference = (first_tap(x) - first_tap(y)).square()
+    expected = (difference * linear["lin0.model.1.weight"]).sum(dim=1).mean()
+    assert float(measure(x, y)) == pytest.approx(float(expected), rel=1e-4)
+    assert float(measure(x, x)) == 0
+
+
+def test_every_level_of_lpips_counts() -> None:
+    state, linear = vgg_states()
+    x, y = blob(10, 12, side=32)[None], blob(20, 14, side=32)[None]
+    full = float(build_lpips(state, linear, torch.device("cpu"))(x, y))
+    for level in range(5):
+        less = {**linear, f"lin{level}.model.1.weight": linear[f"lin{level}.model.1.weight"] * 0}
+        assert float(build_lpips(state, less, torch.device("cpu"))(x, y)) < full
+
+
+def test_lpips_without_files_is_not_available(tmp_path) -> None:
+    assert load_lpips(None, torch.device("cpu")) is None
+    with pytest.raises(ValueError, match="vgg16"):
+        load_lpips(tmp_path, torch.device("cpu"))
