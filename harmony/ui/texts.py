@@ -145,8 +145,7 @@ MESH_FORMAT = "Mesh format"
 DOWNLOADS = "Take it away"
 DOWNLOAD_MESH = "Mesh ({format})"
 DOWNLOAD_VIEWS = "16 views (.zip)"
-DOWNLOAD_COPY_LINK = "Copy the link"
-RECIPE = "Recipe (.json)"
+DOWNLOAD_RECIPE = "Recipe (.json)"
 
 STATUS_MODEL = {
     "asleep": "{model} · loads on the first run",
