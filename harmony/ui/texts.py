@@ -90,6 +90,18 @@ TURNTABLE_WORDS = {
     "empty": "Your sixteen views will appear here.",
 }
 
+MAP = "Map of s1 and s2"
+MAP_INFO = (
+    "One seed, every pair of scales, the middle first. The bar of a cell is the fuller the higher "
+    "its CD score is among the cells. Choose a cell to put it on the page."
+)
+MAP_SIZE = "Size of the map"
+MAP_START = "Fill the map"
+MAP_DONE = "The map is full."
+MAP_STOPPED = "Stopped. The cells that are done stay."
+MAP_CELL = "Cell {number} of {count}"
+MAP_WORDS = {"map": "Map of s1 and s2", "azimuth": "Azimuth of the map", "waiting": "not made yet"}
+
 SHARE = "Recipe and link"
 LINK = "Link to these settings"
 LINK_INFO = "Opens the page with the same settings; a picture of your own does not travel with it."
@@ -192,3 +204,9 @@ def guidance(rule: str, s1: float, s2: float, cfg_scale: float) -> str:
     if rule == "cfg":
         return f"s {cfg_scale:g} (Eq. 3)"
     return f"s1 {s1:g}, s2 {s2:g}"
+
+
+def map_progress(number: int, count: int, left: float | None) -> str:
+    """Return "Cell 3 of 9 · about 2 min left"; the first cell cannot say how long it takes."""
+    text = MAP_CELL.format(number=number, count=count)
+    return text if left is None else f"{text} · {TIME_LEFT.format(time=duration(left))}"

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harmony.ui.settings import Settings
 
@@ -33,7 +34,7 @@ class SampleFiles:
     pictures: tuple[Path, ...]
     strip: Path
     views_zip: Path
-    score: dict[str, object] | None
+    score: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Run:
     id: str
     title: str
     settings: Settings
-    recipe: dict[str, object]
+    recipe: dict[str, Any]
     recipe_file: Path
     samples: tuple[SampleFiles, ...]
     seconds: float
@@ -65,6 +66,7 @@ class Visit:
 
     folder: Path
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
+    cells: dict[str, Run] = field(default_factory=dict)
     current: str | None = None
     previous: str | None = None
     chosen: int = 0
