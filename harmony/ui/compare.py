@@ -71,10 +71,18 @@ def build_comparison() -> Comparison:
         gr.Markdown(texts.COMPARE_INFO, elem_classes="fine-print")
         with gr.Row():
             left = gr.Dropdown(
-                choices(), value="syncdreamer", label=texts.COMPARE_LEFT, elem_id="compare-left"
+                choices(),
+                value="syncdreamer",
+                label=texts.COMPARE_LEFT,
+                min_width=240,
+                elem_id="compare-left",
             )
             right = gr.Dropdown(
-                choices(), value="harmonyview", label=texts.COMPARE_RIGHT, elem_id="compare-right"
+                choices(),
+                value="harmonyview",
+                label=texts.COMPARE_RIGHT,
+                min_width=240,
+                elem_id="compare-right",
             )
         start = gr.Button(texts.COMPARE_START, elem_id="compare-start")
         status = gr.HTML(elem_id="compare-status", js_on_load=None)

@@ -148,7 +148,8 @@ class Engine:
         finally:
             # Stop closes this generator: the model's own loop ends with it.
             events.close()  # pyright: ignore[reportAttributeAccessIssue]
-        yield RunReady(_write_run(recipe, samples, folder, time.monotonic() - started))
+        seconds = time.monotonic() - started
+        yield RunReady(_write_run(settings, recipe, samples, folder, seconds))
 
     def score(self, views_zip: Path, object_name: str) -> dict[str, Any]:
         """Return the CD score of a zip of views.
@@ -264,7 +265,9 @@ def _write_sample(sample: Sample, recipe: Recipe, folder: Path) -> SampleFiles:
     return SampleFiles(sample.seed, pictures, own / "strip.webp", archive, score)
 
 
-def _write_run(recipe: Recipe, samples: Sequence[SampleFiles], folder: Path, seconds: float) -> Run:
+def _write_run(
+    settings: Settings, recipe: Recipe, samples: Sequence[SampleFiles], folder: Path, seconds: float
+) -> Run:
     from harmony.recipe import recipe_to_json
 
     text = recipe_to_json(recipe)
@@ -277,4 +280,4 @@ def _write_run(recipe: Recipe, samples: Sequence[SampleFiles], folder: Path, sec
         samples=texts.samples(len(samples)),
         steps=recipe.sampler.num_steps,
     )
-    return Run(folder.name, title, json.loads(text), file, tuple(samples), seconds)
+    return Run(folder.name, title, settings, json.loads(text), file, tuple(samples), seconds)

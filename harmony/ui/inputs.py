@@ -69,6 +69,7 @@ class Inputs:
     cutout: gr.Dropdown
     object_name: gr.Textbox
     suggest: gr.Button
+    recipe: gr.File
     generate: gr.Button
     stop: gr.Button
 
@@ -239,12 +240,16 @@ def _advanced_picture(start: Defaults, cutouts: Sequence[str]) -> dict[str, Any]
         elem_id="object-name",
     )
     suggest = gr.Button(texts.SUGGEST_NAME, size="sm")
+    recipe = gr.File(
+        label=texts.RESTORE, file_types=[".json", ".png"], height=110, elem_id="restore"
+    )
     return {
         "elevation_deg": elevation,
         "foreground": foreground,
         "cutout": cutout,
         "object_name": object_name,
         "suggest": suggest,
+        "recipe": recipe,
     }
 
 

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harmony.ui.engine import Engine
+from harmony.ui.inputs import Defaults
 
 if TYPE_CHECKING:
     from harmony.models.base import MultiviewDenoiser
     from harmony.scoring import CDScorer
 
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
+CARD = "card.json"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SCORER = "small"
 RULES = ("decomposed", "cfg", "none")
 OFFICIAL_RULE = "decomposed-official"
+
+
+def standard_defaults(model: str, *, weights: Path = WEIGHTS) -> Defaults:
+    """Return where the dials stand for a model: as its card recommends, read without the model.
+
+    Args:
+        model: A name or a folder, as for `standard_engine`.
+        weights: Folder of the models that ship.
+    """
+    named = weights / model / CARD
+    card = named if named.is_file() else Path(model) / CARD
+    if not card.is_file():
+        return Defaults()
+    recommended = json.loads(card.read_text(encoding="utf-8"))["defaults"]
+    guidance, sampler = recommended["guidance"], recommended["sampler"]
+    return Defaults(
+        rule=guidance["rule"],
+        s1=guidance["s1"],
+        s2=guidance["s2"],
+        cfg_scale=guidance["cfg_scale"],
+        sampler=sampler["sampler"],
+        num_steps=sampler["num_steps"],
+        eta=sampler["eta"],
+    )
 
 
 def standard_engine(model: str, device: str) -> Engine:

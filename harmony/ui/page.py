@@ -21,6 +21,8 @@ from harmony.ui.inputs import Defaults, Inputs, build_inputs
 from harmony.ui.mesh_actions import MeshActions
 from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
 from harmony.ui.results import Results, build_results
+from harmony.ui.share_actions import ShareActions
+from harmony.ui.sweep import SweepActions, build_sweep
 from harmony.ui.theme import style_sheet, theme
 from harmony.ui.visits import Visits
 
@@ -73,14 +75,17 @@ def build_demo(
             with gr.Column(scale=7, min_width=320, elem_id="right"):
                 results = build_results(**_first_paint(examples))
                 comparison = build_comparison()
+                sweep = build_sweep()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         _bind_api(Api(engine, visits), inputs, results)
         _bind_picture(actions, examples)
         _bind_run(actions, chip)
         _bind_comparison(CompareActions(actions, comparison))
+        _bind_sweep(SweepActions(actions, sweep))
         _bind_results(actions)
         _bind_mesh(MeshActions(engine, visits, results))
+        _bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
         demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
         demo.unload(_closing(visits))
     return demo
@@ -228,6 +233,33 @@ def _bind_comparison(actions: CompareActions) -> None:
     inputs.stop.click(actions.ended, outputs=ended, cancels=made, **quiet)
 
 
+def _bind_sweep(actions: SweepActions) -> None:
+    parts, inputs, results = actions.parts, actions.page.inputs, actions.page.results
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    filled = parts.start.click(
+        actions.fill,
+        inputs=[inputs.picture, parts.grid, *inputs.dials],
+        outputs=[parts.view, parts.status, inputs.stop],
+        concurrency_id=MODEL_LANE,
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=parts.status,
+    )
+    ended = [parts.status, inputs.stop]
+    filled.failure(actions.ended, outputs=ended, **quiet)
+    inputs.stop.click(actions.ended, outputs=ended, cancels=filled, **quiet)
+    parts.view.select(
+        actions.choose,
+        outputs=[
+            *(inputs.rule, inputs.s1, inputs.s2, results.status, results.turntable),
+            *(results.details, results.runs, results.recipe_file, results.gallery),
+            *(results.views_file, results.mesh_view, results.mesh_file, results.mesh_status),
+        ],
+        **quiet,
+    )
+
+
 def _bind_results(actions: Actions) -> None:
     results = actions.results
     results.score_again.click(
@@ -243,6 +275,28 @@ def _bind_results(actions: Actions) -> None:
         api_visibility="private",
         show_progress="hidden",
     )
+
+
+def _bind_sharing(actions: ShareActions, demo: gr.Blocks) -> None:
+    inputs, results = actions.page.inputs, actions.page.results
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    demo.load(
+        actions.open_link,
+        inputs=inputs.dials,
+        outputs=[
+            *(inputs.picture, *inputs.dials),
+            *(results.status, results.turntable, results.details),
+        ],
+        **quiet,
+    )
+    inputs.recipe.upload(
+        actions.restore,
+        inputs=[inputs.recipe, inputs.picture, *inputs.dials],
+        outputs=inputs.dials,
+        **quiet,
+    )
+    # The recipe's file is set whenever another run is put on show.
+    results.recipe_file.change(actions.describe, outputs=[results.link, results.recipe], **quiet)
 
 
 def _bind_mesh(actions: MeshActions) -> None:

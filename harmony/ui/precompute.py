@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -14,16 +15,14 @@ from PIL import Image
 from harmony.ui.engine import Engine
 from harmony.ui.events import RunReady
 from harmony.ui.examples import FOLDER, Example, load_examples
-from harmony.ui.inputs import Defaults
-from harmony.ui.loading import DEVICES, standard_engine
+from harmony.ui.loading import DEVICES, standard_defaults, standard_engine
 from harmony.ui.precomputed import folder_of, write_precomputed
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.visits import Run
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the command line; the dials' defaults are those of the page."""
-    start = Defaults()
+    """Return the command line; what is left out is what the model's card recommends."""
     parser = argparse.ArgumentParser(
         prog="python -m harmony.ui.precompute", description="Make the examples' results."
     )
@@ -32,24 +31,33 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="small")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--instances", type=int, default=2, help="seeds for each, from 0")
-    parser.add_argument("--steps", type=int, default=start.num_steps)
-    parser.add_argument("--rule", default=start.rule)
-    parser.add_argument("--s1", type=float, default=start.s1)
-    parser.add_argument("--s2", type=float, default=start.s2)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--rule")
+    parser.add_argument("--s1", type=float)
+    parser.add_argument("--s2", type=float)
     return parser
 
 
 def settings_for(example: Example, options: argparse.Namespace) -> Settings:
     """Return the settings of one example's run."""
-    start = Defaults()
+    wished = {
+        "rule": options.rule,
+        "s1": options.s1,
+        "s2": options.s2,
+        "num_steps": options.steps,
+    }
+    start = replace(
+        standard_defaults(options.model),
+        **{name: value for name, value in wished.items() if value is not None},
+    )
     return Settings(
         framing=Framing(start.cutout, start.foreground, example.elevation_deg),
-        rule=options.rule,
-        s1=options.s1,
-        s2=options.s2,
+        rule=start.rule,
+        s1=start.s1,
+        s2=start.s2,
         cfg_scale=start.cfg_scale,
         sampler=start.sampler,
-        num_steps=options.steps,
+        num_steps=start.num_steps,
         eta=start.eta,
         instances=options.instances,
         first_seed=0,

@@ -23,6 +23,8 @@ class Results:
     gallery: gr.Gallery
     rename: gr.Textbox
     score_again: gr.Button
+    link: gr.Textbox
+    recipe: gr.Code
     views_file: gr.DownloadButton
     recipe_file: gr.DownloadButton
     quality: gr.Radio
@@ -99,6 +101,24 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
                 interactive=False,
                 elem_id="gallery",
             )
+        with gr.Accordion(texts.SHARE, open=False, elem_id="share"):
+            link = gr.Textbox(
+                label=texts.LINK,
+                info=texts.LINK_INFO,
+                interactive=False,
+                elem_id="link",
+            )
+            copy = gr.Button(texts.COPY_LINK, size="sm", elem_id="copy-link")
+            # A copy button inside the box would take the box's label for itself.
+            copy.click(
+                None,
+                inputs=link,
+                js="(link) => { navigator.clipboard.writeText(link); }",
+                api_visibility="private",
+            )
+            recipe = gr.Code(
+                label=texts.RECIPE, language="json", interactive=False, elem_id="recipe"
+            )
         with gr.Accordion(texts.MEASURE, open=False, elem_id="measure"):
             rename = gr.Textbox(
                 "object",
@@ -119,6 +139,8 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
         gallery=gallery,
         rename=rename,
         score_again=score_again,
+        link=link,
+        recipe=recipe,
         views_file=views_file,
         recipe_file=recipe_file,
         **mesh,  # pyright: ignore[reportArgumentType]

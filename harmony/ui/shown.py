@@ -67,7 +67,7 @@ def live_card(seed: int, strip: Image.Image) -> Card:
     return Card(
         id=card_id(seed),
         title=texts.SAMPLE.format(seed=seed),
-        strip=data_url(strip, quality=70),
+        strip=data_url(strip, quality=80),
         live=True,
     )
 

@@ -90,6 +90,30 @@ TURNTABLE_WORDS = {
     "empty": "Your sixteen views will appear here.",
 }
 
+MAP = "Map of s1 and s2"
+MAP_INFO = (
+    "One seed, every pair of scales, the middle first. The bar of a cell is the fuller the higher "
+    "its CD score is among the cells. Choose a cell to put it on the page."
+)
+MAP_SIZE = "Size of the map"
+MAP_START = "Fill the map"
+MAP_DONE = "The map is full."
+MAP_STOPPED = "Stopped. The cells that are done stay."
+MAP_CELL = "Cell {number} of {count}"
+MAP_WORDS = {"map": "Map of s1 and s2", "azimuth": "Azimuth of the map", "waiting": "not made yet"}
+
+SHARE = "Recipe and link"
+LINK = "Link to these settings"
+LINK_INFO = "Opens the page with the same settings; a picture of your own does not travel with it."
+COPY_LINK = "Copy the link"
+RECIPE = "Recipe of this result"
+RESTORE = "Restore the settings from a recipe (.json, or a strip .png)"
+OTHER_PICTURE = "The recipe belongs to another picture; choose that one for the same result."
+OTHER_MODEL = "The recipe was made with the model {model}; this page runs another one."
+SCATTERED_SEEDS = "The recipe's seeds do not follow each other; the dials cannot say that."
+BAD_LINK = "The link says {name} = {value}, which is not a number that can be used."
+LONG_NAME = "The object name may have at most {limit} characters."
+
 COMPARE = "Compare two settings at the same seed"
 COMPARE_INFO = (
     "Both sides start from the same noise: what differs is what the guidance does. Pictures, "
@@ -180,3 +204,9 @@ def guidance(rule: str, s1: float, s2: float, cfg_scale: float) -> str:
     if rule == "cfg":
         return f"s {cfg_scale:g} (Eq. 3)"
     return f"s1 {s1:g}, s2 {s2:g}"
+
+
+def map_progress(number: int, count: int, left: float | None) -> str:
+    """Return "Cell 3 of 9 · about 2 min left"; the first cell cannot say how long it takes."""
+    text = MAP_CELL.format(number=number, count=count)
+    return text if left is None else f"{text} · {TIME_LEFT.format(time=duration(left))}"

@@ -10,6 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from harmony.ui.settings import Settings
 
 KEEP_RUNS = 8
 IDLE_SECONDS = 12 * 3600.0
@@ -31,7 +34,7 @@ class SampleFiles:
     pictures: tuple[Path, ...]
     strip: Path
     views_zip: Path
-    score: dict[str, object] | None
+    score: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Run:
     Attributes:
         id: Folder's name; unguessable.
         title: What a visitor calls it.
+        settings: What the dials said.
         recipe: Recipe as JSON-ready values.
         recipe_file: The same on disk.
         samples: In the order of the seeds.
@@ -49,7 +53,8 @@ class Run:
 
     id: str
     title: str
-    recipe: dict[str, object]
+    settings: Settings
+    recipe: dict[str, Any]
     recipe_file: Path
     samples: tuple[SampleFiles, ...]
     seconds: float
@@ -61,6 +66,7 @@ class Visit:
 
     folder: Path
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
+    cells: dict[str, Run] = field(default_factory=dict)
     current: str | None = None
     previous: str | None = None
     chosen: int = 0

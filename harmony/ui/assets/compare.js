@@ -39,7 +39,7 @@ function paint() {
   stage.dataset.mode = state.mode;
   stage.style.setProperty("--cp-split", `${state.split}%`);
   stage.setAttribute("aria-label", `${words.compare}: ${sides.map((side) => side.title).join(" / ")}`);
-  sayWhere(stage, state.index, words);
+  sayWhere(stage, state.index, words.view);
   readout.textContent = degrees(state.index);
   layers.forEach((layer, i) => {
     if (layer.source !== sides[i].strip) {

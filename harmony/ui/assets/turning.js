@@ -43,9 +43,9 @@ function makeStage(className) {
   });
 }
 
-function sayWhere(stage, index, words) {
+function sayWhere(stage, index, view) {
   stage.setAttribute("aria-valuenow", azimuth(index));
-  stage.setAttribute("aria-valuetext", `${words.view} ${index + 1} / ${frames()}, ${degrees(index)}`);
+  stage.setAttribute("aria-valuetext", `${view} ${index + 1} / ${frames()}, ${degrees(index)}`);
 }
 
 function turnByHand(stage, { read, turn, toggle = () => {} }) {

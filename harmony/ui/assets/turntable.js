@@ -12,7 +12,7 @@ function showCard(card, index) {
   card.index = index;
   place(card.picture, index);
   card.readout.textContent = degrees(index);
-  sayWhere(card.stage, index, model().words);
+  sayWhere(card.stage, index, model().words.view);
   card.thumbs.forEach((thumb, i) => thumb.setAttribute("aria-current", i === index ? "true" : "false"));
 }
 

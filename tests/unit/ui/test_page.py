@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from harmony.ui.page import CUTOUT_LANE, MODEL_LANE, build_demo, launch_settings
-from harmony.ui.texts import COMPARE_WORDS, TURNTABLE_WORDS
+from harmony.ui.texts import COMPARE_WORDS, MAP_WORDS, TURNTABLE_WORDS
 from tests.page_fakes import fake_engine
 
 CONTROLS = {
@@ -98,7 +98,8 @@ def test_launching_needs_no_network():
 
 
 @pytest.mark.parametrize(
-    ("part", "words"), [("turntables", TURNTABLE_WORDS), ("compare-view", COMPARE_WORDS)]
+    ("part", "words"),
+    [("turntables", TURNTABLE_WORDS), ("compare-view", COMPARE_WORDS), ("map-view", MAP_WORDS)],
 )
 def test_scripts_have_all_the_words_that_they_read(config, part, words):
     (found,) = [c["props"] for c in config["components"] if c["props"].get("elem_id") == part]

@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from harmony.ui.settings import Framing, Settings
 from harmony.ui.visits import IDLE_SECONDS, KEEP_RUNS, Run, SampleFiles, Visits
+
+SETTINGS = Settings(
+    Framing("u2netp", 0.8, 30.0), "decomposed", 2.0, 1.0, 1.0, "ddim", 4, 1.0, 1, 0, "mug"
+)
 
 
 def a_run(visit, title: str) -> Run:
@@ -11,7 +16,7 @@ def a_run(visit, title: str) -> Run:
     for file in files:
         file.write_text(title)
     sample = SampleFiles(0, (files[1],), files[1], files[2], None)
-    return Run(folder.name, title, {}, files[0], (sample,), 1.0)
+    return Run(folder.name, title, SETTINGS, {}, files[0], (sample,), 1.0)
 
 
 def test_visits_do_not_share_anything(tmp_path):
