@@ -42,6 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=defaults.minutes)
     parser.add_argument("--max-steps", type=int, default=None, help="stop after so many steps")
     parser.add_argument("--device", default="cpu", help="such as cuda")
+    parser.add_argument("--peak-learning-rate", type=float, default=defaults.peak_learning_rate)
     parser.add_argument("--scenes-per-step", type=int, default=defaults.scenes_per_step)
     parser.add_argument("--ring-size", type=int, default=defaults.ring_size)
     parser.add_argument("--validation-scenes", type=int, default=VALIDATION_SCENES)
@@ -158,6 +159,7 @@ def main() -> None:
         ClipTrainingSettings(),
         minutes=arguments.minutes,
         max_steps=arguments.max_steps,
+        peak_learning_rate=arguments.peak_learning_rate,
         scenes_per_step=arguments.scenes_per_step,
         ring_size=arguments.ring_size,
         seed=arguments.seed,

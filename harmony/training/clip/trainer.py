@@ -23,10 +23,10 @@ from harmony.training.clip.captions import (
     visible_colours,
 )
 from harmony.training.clip.colours import colour_shares
-from harmony.training.clip.losses import contrastive_loss, name_loss
+from harmony.training.clip.losses import NameHead, contrastive_loss, name_loss
 from harmony.training.clip.settings import MEAN, STD, ClipTrainingSettings
 
-WARMUP_SHARE = 0.04
+WARMUP_SHARE = 0.1
 UNKNOWN_SHARE = 0.03
 MAX_LOGIT_SCALE = 100.0
 PROGRESS_EVERY_SECONDS = 5.0
@@ -72,7 +72,7 @@ class TrainingReport:
         pictures_seen: Pictures that took part, repetitions counted.
         seconds: Wall-clock time.
         render_seconds: Part of it spent on rendering.
-        losses: Of every step.
+        losses: CLIP's own part of the loss at every step, without the head's.
     """
 
     steps: int
@@ -149,6 +149,8 @@ class ClipTrainer:
         self._draw_generator = torch.Generator("cpu").manual_seed(settings.seed)
         self._random = Random(settings.seed)
         self._numpy_random = np.random.default_rng(settings.seed)
+        width = model.visual.proj.shape[1]
+        self._head = NameHead(width, len(book.names)).to(self._device)
         self._optimizer = self._make_optimizer()
         _freeze_unused_tokens(model, book)
 
@@ -211,28 +213,34 @@ class ClipTrainer:
     def _step(self, batch: _Captioned, progress: float) -> Float[Tensor, ""]:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(progress, self._settings.peak_learning_rate)
-        loss = self._loss(batch)
+        cosine_loss, head_loss = self._losses(batch)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (cosine_loss + head_loss).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
         with torch.no_grad():
             self.model.logit_scale.clamp_(0, math.log(MAX_LOGIT_SCALE))
-        return loss.detach()
+        return cosine_loss.detach()
 
-    def _loss(self, batch: _Captioned) -> Float[Tensor, ""]:
+    def _losses(self, batch: _Captioned) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         groups = batch.groups
         images = augment(batch.pictures, self.model.visual.image_size[0], self._generator)
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
             image_features = self.model.encode_image(normalise(images, MEAN, STD))
             text_features = self.model.encode_text(batch.rows)
-        image_features = torch.nn.functional.normalize(image_features.float(), dim=-1)
-        text_features = torch.nn.functional.normalize(text_features.float(), dim=-1)
+        image_features, text_features = image_features.float(), text_features.float()
+        every_name = torch.arange(len(self._book.names), device=self._device)
+        head_loss = self._head(
+            image_features, groups, text_features, torch.cat([groups, every_name])
+        )
+        image_features = torch.nn.functional.normalize(image_features, dim=-1)
+        text_features = torch.nn.functional.normalize(text_features, dim=-1)
         scale = self.model.logit_scale.exp()
-        captions, names = text_features.split([len(groups), len(self._book.names)])
-        return contrastive_loss(image_features, captions, groups, scale) + name_loss(
+        captions, names = text_features.split([len(groups), len(every_name)])
+        cosine_loss = contrastive_loss(image_features, captions, groups, scale) + name_loss(
             image_features, names, groups, scale
         )
+        return cosine_loss, head_loss
 
     def _caption(self, drawn: _Drawn) -> _Captioned:
         rng = self._random
@@ -259,6 +267,7 @@ class ClipTrainer:
         for name, parameter in self.model.named_parameters():
             is_matrix = parameter.ndim > 1 and "embedding" not in name
             (matrices if is_matrix else others).append(parameter)
+        others.extend(self._head.parameters())
         return torch.optim.AdamW(
             [
                 {"params": matrices, "weight_decay": self._settings.weight_decay},

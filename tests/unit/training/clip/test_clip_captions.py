@@ -17,7 +17,7 @@ from harmony.training.clip.captions import (
 )
 from harmony.training.clip.colours import colour_shares
 from harmony.training.clip.export import suggestable_names
-from harmony.training.clip.losses import contrastive_loss, name_loss
+from harmony.training.clip.losses import NameHead, contrastive_loss, name_loss
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +179,29 @@ def test_name_loss_is_smaller_for_the_right_name() -> None:
 
 def test_suggestable_names_keep_the_most_frequent_of_a_group() -> None:
     assert suggestable_names(["couch", "sofa", "sofa", "box_2", "box"]) == ["box", "sofa"]
+
+
+def test_head_sees_through_a_common_part() -> None:
+    torch.manual_seed(0)
+    groups = torch.tensor([0, 0, 1, 1])
+    features = torch.randn(4, 8).double()
+    head = NameHead(8, 2).double()
+    spread = head(features, groups, features, groups)
+    collapsed = 50 + 0.3 * features  # cosines above 0.999
+    assert torch.nn.functional.cosine_similarity(collapsed[0], collapsed[2], dim=0) > 0.999
+    assert head(collapsed, groups, collapsed, groups).item() == pytest.approx(
+        spread.item(), rel=1e-2
+    )
+
+
+def test_head_learns_from_either_tower() -> None:
+    torch.manual_seed(0)
+    groups = torch.tensor([0, 0, 1, 1])
+    features = torch.randn(4, 8)
+    for trained in (0, 1):
+        head, sides = NameHead(8, 2), [features.clone(), features.clone()]
+        sides[trained].requires_grad_()
+        before = head(sides[0], groups, sides[1], groups)
+        (gradient,) = torch.autograd.grad(before, sides[trained])
+        sides[trained] = (sides[trained] - 0.5 * gradient).detach()
+        assert head(sides[0], groups, sides[1], groups) < before
