@@ -180,6 +180,7 @@ class Actions:
         run, sample = visit.run, visit.sample
         if run is None or sample is None:
             return {self.results.details: gr.update(visible=False)}
+        visit.mesh = None
         chosen = run.samples.index(sample)
         done = texts.DONE.format(
             samples=texts.samples(len(run.samples)), time=texts.duration(run.seconds)

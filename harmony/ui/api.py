@@ -16,7 +16,7 @@ from harmony.ui.actions import session_of
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import MeshReady, RunReady, Step
-from harmony.ui.settings import Framing, Settings
+from harmony.ui.settings import MESH_FORMATS, Framing, Settings
 from harmony.ui.visits import Visits
 
 
@@ -122,14 +122,14 @@ class Api:
         """Build a mesh from a zip of views that `/generate` returned.
 
         Streams {"stage", "fraction"} while it works; the last answer holds the GLB, all files
-        (GLB, OBJ, PLY, STL) and the report.
+        (GLB, OBJ in a zip with its picture, PLY, STL) and the report.
         """
         if views_zip is None:
             raise ValueError(texts.NO_SAMPLE)
         folder = self._folder(request)
         for event in self.engine.reconstruct(Path(views_zip), quality, folder):
             if isinstance(event, MeshReady):
-                files = {name: str(path) for name, path in event.files.items()}
-                yield {"done": True}, files["glb"], list(files.values()), event.report
+                files = [str(event.files.get(name)) for name in MESH_FORMATS]
+                yield {"done": True}, files[0], files, event.report
             else:
                 yield {"stage": event.text, "fraction": event.fraction}, None, None, None

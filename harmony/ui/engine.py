@@ -30,7 +30,8 @@ from harmony.ui.events import (
     Step,
 )
 from harmony.ui.lazy import Lazy
-from harmony.ui.settings import MESH_FORMATS, QUALITIES, Framing, Settings, choice
+from harmony.ui.mesh_files import MeshFiles
+from harmony.ui.settings import QUALITIES, Framing, Settings, choice
 from harmony.ui.strips import make_strip, save_strip
 from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run, SampleFiles
@@ -38,10 +39,10 @@ from harmony.ui.visits import Run, SampleFiles
 if TYPE_CHECKING:
     from harmony.models.base import MultiviewDenoiser
     from harmony.pipeline import Prepared, Sample, StepEvent
-    from harmony.reconstruction import Reconstruction
     from harmony.records import CDScore, Recipe, Views
     from harmony.scoring import CDScorer
 
+_Built = tuple[MeshFiles, dict[str, Any]]
 PREVIEW_SIZE = 256
 """Frame in which the cut-out alone is checked, before any model is loaded."""
 
@@ -173,29 +174,32 @@ class Engine:
     def reconstruct(
         self, views_zip: Path, quality: str, folder: Path
     ) -> Iterator[MeshStage | MeshReady]:
-        """Build a mesh from a zip of views and write it in every format.
+        """Build a mesh from a zip of views and write its GLB; other formats wait to be asked for.
 
         Raises:
             ValueError: The zip or the quality will not do; the sentence says why.
         """
         from harmony.reconstruction import reconstruct
-        from harmony.reconstruction.files import write_mesh
 
         choice(texts.QUALITY, quality, QUALITIES)
         started = time.monotonic()
         yield MeshStage(texts.READING_VIEWS, 0.0)
         views = _read_views(views_zip)
-        work: in_background[tuple[str, float], Reconstruction] = in_background(
-            lambda tell: reconstruct(
+
+        def build(tell: Callable[[tuple[str, float]], None]) -> _Built:
+            result = reconstruct(
                 views, quality=quality, on_progress=lambda at: tell((at.stage, at.fraction))
             )
-        )
+            files = MeshFiles(result.mesh, views, folder)
+            tell((texts.WRITING_MESH.format(format="GLB"), 1.0))
+            files.get("glb")
+            return files, asdict(result.report)
+
+        work: in_background[tuple[str, float], _Built] = in_background(build)
         for stage, fraction in work:
             yield MeshStage(stage, fraction)
-        files = {name: folder / f"mesh.{name}" for name in MESH_FORMATS}
-        for path in files.values():
-            write_mesh(work.result.mesh, path)
-        yield MeshReady(files, asdict(work.result.report), time.monotonic() - started)
+        files, report = work.result
+        yield MeshReady(files, report, time.monotonic() - started)
 
 
 def _read_views(views_zip: Path) -> Views:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.visits import Run, SampleFiles
 
 
@@ -68,12 +68,12 @@ class MeshReady:
     """A mesh is done and on disk.
 
     Attributes:
-        files: By format, see `harmony.ui.settings.MESH_FORMATS`.
+        files: Its files; the GLB is written already.
         report: Figures by name.
         seconds: How long it took.
     """
 
-    files: dict[str, Path]
+    files: MeshFiles
     report: dict[str, Any]
     seconds: float
 

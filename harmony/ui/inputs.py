@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +13,18 @@ from harmony.ui import settings, texts
 from harmony.ui.examples import Example, example_row
 
 
-def untouched(picture: gr.Image) -> gr.Image:
-    """Let an image input hand over the file as it was given.
+def _preprocess(self: gr.Image, payload: Any) -> Any:
+    """Return the path of the file as it was given; the engine reads and judges it."""
+    if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
+        return payload.path
+    return gr.Image.preprocess(self, payload)
 
-    Its bytes belong to the recipe, and the engine judges them in plainer words than Gradio. (A
-    subclass would make Gradio write a stub file beside this one.)
-    """
-    read = picture.preprocess
 
-    def preprocess(payload: Any) -> Any:
-        if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
-            return payload.path
-        return read(payload)
-
-    picture.preprocess = preprocess
-    return picture
+# An image input that hands over the file untouched: its bytes belong to the recipe, and the
+# engine refuses a damaged one in plainer words. A `class` statement would make Gradio write a
+# stub file beside this one, and Gradio makes such inputs anew from their class, so that a method
+# set on one instance would be lost.
+FileImage = ABCMeta.__new__(type(gr.Image), "Image", (gr.Image,), {"preprocess": _preprocess})
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Inputs:
 
 
 def _picture(examples: Sequence[Example]) -> dict[str, Any]:
-    picture = gr.Image(
+    picture = FileImage(
         label=texts.PICTURE,
         type="filepath",
         image_mode=None,
@@ -125,7 +123,7 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
     )
     warnings = gr.Markdown(visible=False, elem_id="warnings")
     return {
-        "picture": untouched(picture),
+        "picture": picture,
         "examples": row,
         "cutout_view": cutout_view,
         "warnings": warnings,

@@ -12,6 +12,7 @@ from harmony.ui.actions import Updates, session_of
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import MeshReady
+from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.results import Results
 from harmony.ui.status import status_html
 from harmony.ui.visits import Visits
@@ -48,7 +49,8 @@ class MeshActions:
                 )
                 yield self.buttons(running=False) | {
                     status: status_html(text),
-                    self.results.mesh_file: self._download(event.files, mesh_format),
+                    self.results.mesh_format: "glb",
+                    self.results.mesh_file: self._download(event.files, "glb"),
                 }
             else:
                 text = texts.RECONSTRUCTING.format(stage=event.text)
@@ -65,19 +67,30 @@ class MeshActions:
     def show(self, request: gr.Request) -> Any:
         """Put the finished mesh on show."""
         files = self.visits.of(session_of(request)).mesh
-        return files["glb"] if files else None
+        return files.get("glb") if files else None
 
     @in_plain_words
-    def choose_format(self, request: gr.Request, mesh_format: str) -> Any:
-        """Offer the mesh in another format."""
-        settings.choice(texts.MESH_FORMAT, mesh_format, settings.MESH_FORMATS)
+    def choose_format(self, request: gr.Request, mesh_format: str) -> Iterator[Updates]:
+        """Offer the mesh in another format, which may have to be written first."""
         files = self.visits.of(session_of(request)).mesh
-        return self._download(files, mesh_format) if files else gr.update(visible=False)
+        if files is None:
+            return
+        name = settings.choice(texts.MESH_FORMAT, mesh_format, settings.MESH_FORMATS)
+        writing = texts.RECONSTRUCTING.format(stage=texts.WRITING_MESH.format(format=name.upper()))
+        yield {
+            self.results.mesh_status: status_html(writing, busy=True),
+            self.results.mesh_file: gr.update(interactive=False),
+        }
+        download = self._download(files, name)
+        yield {
+            self.results.mesh_status: status_html(texts.MESH_WRITTEN.format(format=name.upper())),
+            self.results.mesh_file: download,
+        }
 
     @staticmethod
-    def _download(files: dict[str, Any], mesh_format: str) -> Any:
+    def _download(files: MeshFiles, mesh_format: str) -> Any:
         label = texts.DOWNLOAD_MESH.format(format=mesh_format.upper())
-        return gr.update(value=files[mesh_format], label=label, visible=True)
+        return gr.update(value=files.get(mesh_format), label=label, visible=True, interactive=True)
 
     def stopped(self) -> Updates:
         """Say that no mesh was made."""

@@ -303,11 +303,12 @@ def _bind_mesh(actions: MeshActions) -> None:
     results = actions.results
     shown = [
         *(results.reconstruct, results.mesh_stop, results.mesh_status, results.mesh_file),
+        results.mesh_format,
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     built = results.reconstruct.click(
         actions.reconstruct,
-        inputs=[results.quality, results.mesh_format],
+        inputs=results.quality,
         outputs=shown,
         concurrency_id=MODEL_LANE,
         concurrency_limit=1,
@@ -320,7 +321,10 @@ def _bind_mesh(actions: MeshActions) -> None:
     built.failure(actions.failed, outputs=shown, **quiet)
     results.mesh_stop.click(actions.stopped, outputs=shown, cancels=built, **quiet)
     results.mesh_format.input(
-        actions.choose_format, inputs=results.mesh_format, outputs=results.mesh_file, **quiet
+        actions.choose_format,
+        inputs=results.mesh_format,
+        outputs=[results.mesh_status, results.mesh_file],
+        **quiet,
     )
 
 

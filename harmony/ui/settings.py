@@ -9,7 +9,7 @@ from harmony.ui import texts
 
 SAMPLERS = ("ddim", "dpm++", "unipc")
 RULES = ("decomposed", "decomposed-official", "cfg", "none")
-QUALITIES = ("draft",)
+QUALITIES = ("draft", "standard")
 MESH_FORMATS = ("glb", "obj", "ply", "stl")
 MAX_INSTANCES = 8
 MAX_STEPS = 1000

@@ -56,6 +56,8 @@ READY = "Choose a picture, then press Generate."
 LOADING_MODEL = "Loading the model (first run only) …"
 LOADING_SCORER = "Measuring the CD score …"
 ENCODING = "Reading the picture …"
+MESH_WRITTEN = "The {format} file is ready."
+WRITING_MESH = "writing the {format} file"
 READING_VIEWS = "reading the views"
 CUTTING_OUT = "Cutting the object out …"
 WORKING = "Step {step} of {num_steps}"
@@ -150,7 +152,7 @@ SCORE_AGAIN = "Score again"
 
 MESH = "3D mesh"
 QUALITY = "Mesh quality"
-QUALITY_NAMES = {"draft": "Draft", "standard": "Standard", "fine": "Fine"}
+QUALITY_NAMES = {"draft": "Draft", "standard": "Standard"}
 RECONSTRUCT = "Build the 3D mesh"
 MODEL_3D = "Mesh of the chosen sample"
 MESH_FORMAT = "Mesh format"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.settings import Settings
 
 KEEP_RUNS = 8
@@ -71,7 +72,7 @@ class Visit:
     previous: str | None = None
     chosen: int = 0
     last_step: tuple[int, int] | None = None
-    mesh: dict[str, Path] | None = None
+    mesh: MeshFiles | None = None
     used_at: float = 0.0
 
     def new_folder(self) -> Path:

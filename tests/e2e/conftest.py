@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
@@ -93,6 +93,10 @@ def live(serve: Callable[..., str], picture: Path) -> Live:
     examples = (Example(picture, "egg", 20.0),)
     url = serve(fake_engine(model=model), examples=examples)
     return Live(url, model, Path(os.environ["GRADIO_TEMP_DIR"]))
+
+
+# Patience for slow machines; a condition that holds is never waited for.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def test_the_whole_road(page: Page, picture: Path, tmp_path: Path):
     assert recipe.seeds == (1,)
 
     page.get_by_role("button", name="Build the 3D mesh").click()
-    expect(page.locator("#mesh-status")).to_contain_text("triangles", timeout=60_000)
+    expect(page.locator("#mesh-status")).to_contain_text("triangles", timeout=120_000)
     page.locator("#mesh-view canvas").wait_for(state="attached")
     for label, ending in (("GLB", "glb"), ("STL", "stl")):
         page.locator("#mesh-format").get_by_text(label).click()

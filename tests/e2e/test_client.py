@@ -178,10 +178,13 @@ def test_views_become_a_mesh_in_every_format(client, picture):
     _, glb, files, report = client.predict(
         views_zip=handle_file(zips[0]), quality="draft", api_name="/reconstruct"
     )
-    assert sorted(Path(file).suffix for file in files) == [".glb", ".obj", ".ply", ".stl"]
+    assert sorted(Path(file).suffix for file in files) == [".glb", ".ply", ".stl", ".zip"]
     mesh = mesh_of(glb)
     assert len(mesh.faces) > 500
     assert report["faces"] == len(mesh.faces)
+    with zipfile.ZipFile(next(file for file in files if file.endswith(".zip"))) as archive:
+        endings = {Path(name).suffix for name in archive.namelist()}
+    assert {".obj", ".mtl", ".png"} <= endings
 
 
 def test_a_zip_of_something_else_gets_one_sentence(client, tmp_path):
