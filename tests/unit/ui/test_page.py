@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from harmony.ui.page import CUTOUT_LANE, MODEL_LANE, build_demo, launch_settings
+from harmony.ui.page import build_demo, launch_settings
 from harmony.ui.texts import COMPARE_WORDS, MAP_WORDS, TURNTABLE_WORDS
+from harmony.ui.wiring import CUTOUT_LANE, MODEL_LANE
 from tests.page_fakes import fake_engine
 
 CONTROLS = {

@@ -1,0 +1,267 @@
+"""Which control calls what.
+
+Work of the model goes through one lane, one piece at a time; cut-outs have their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from harmony.ui import texts
+from harmony.ui.actions import Actions
+from harmony.ui.api import Api
+from harmony.ui.compare import CompareActions
+from harmony.ui.errors import in_plain_words
+from harmony.ui.examples import Example, chosen_example
+from harmony.ui.inputs import Inputs
+from harmony.ui.mesh_actions import MeshActions
+from harmony.ui.results import Results
+from harmony.ui.share_actions import ShareActions
+from harmony.ui.sweep import SweepActions
+
+MODEL_LANE = "model"
+CUTOUT_LANE = "cutout"
+
+
+def bind_picture(actions: Actions, examples: Sequence[Example]) -> None:
+    """Cut out whatever picture comes, and follow the guidance rule."""
+    inputs = actions.inputs
+    shown: dict[str, Any] = {
+        "fn": actions.cut_out,
+        "inputs": [inputs.picture, *inputs.framing],
+        "outputs": [inputs.cutout_view, inputs.warnings],
+        "concurrency_id": CUTOUT_LANE,
+        "concurrency_limit": 1,
+        "show_progress": "minimal",
+        "show_progress_on": inputs.cutout_view,
+        "api_visibility": "private",
+    }
+    gr.on([inputs.picture.input, inputs.picture.clear, inputs.cutout.input], **shown)
+
+    @in_plain_words
+    def choose(request: gr.Request, event: gr.EventData) -> dict[Any, Any]:
+        return actions.choose_example(
+            request, chosen_example(examples, getattr(event, "index", None))
+        )
+
+    inputs.examples.select(
+        choose,
+        outputs=[
+            *(inputs.picture, inputs.object_name, inputs.elevation_deg),
+            *(actions.results.status, actions.results.turntable, actions.results.details),
+        ],
+        api_visibility="private",
+        show_progress="hidden",
+    ).success(**shown)
+    inputs.suggest.click(
+        actions.suggest_name,
+        inputs=[inputs.picture, *inputs.framing],
+        outputs=inputs.object_name,
+        concurrency_id=MODEL_LANE,
+        concurrency_limit=1,
+        api_visibility="private",
+    )
+    inputs.rule.change(
+        lambda rule: (
+            gr.update(visible=rule == "cfg"),
+            *(gr.update(interactive=rule.startswith("decomposed")) for _ in range(2)),
+        ),
+        inputs=inputs.rule,
+        outputs=[inputs.cfg_scale, inputs.s1, inputs.s2],
+        api_visibility="private",
+        show_progress="hidden",
+    )
+
+
+def bind_run(actions: Actions, chip: gr.Markdown) -> None:
+    """Generate, Stop, and what is on show."""
+    inputs, results = actions.inputs, actions.results
+    shown = [
+        *(inputs.generate, inputs.stop, results.status, results.turntable, results.details),
+        *(results.runs, results.recipe_file, results.gallery, results.views_file),
+        *(results.mesh_view, results.mesh_file, results.mesh_status),
+    ]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    drawn = inputs.generate.click(
+        actions.draw_seed,
+        inputs=[inputs.random_seed, inputs.first_seed],
+        outputs=inputs.first_seed,
+        **quiet,
+    )
+    run = drawn.success(
+        actions.generate,
+        inputs=[inputs.picture, *inputs.dials],
+        outputs=shown,
+        concurrency_id=MODEL_LANE,
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=results.status,
+    )
+    run.failure(actions.failed, outputs=shown, **quiet)
+    run.then(actions.engine.status, outputs=chip, **quiet)
+    inputs.stop.click(actions.stopped, outputs=shown, cancels=run, **quiet)
+    results.runs.input(actions.choose_run, inputs=results.runs, outputs=shown, **quiet)
+    results.turntable.select(actions.choose_sample, outputs=shown, **quiet)
+
+
+def bind_comparison(actions: CompareActions) -> None:
+    """A and B."""
+    parts, inputs = actions.parts, actions.page.inputs
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    offered = [parts.left, parts.right]
+    for choice in offered:
+        choice.focus(actions.list_runs, outputs=offered, **quiet)
+    made = parts.start.click(
+        actions.compare,
+        inputs=[inputs.picture, parts.left, parts.right, *inputs.dials],
+        outputs=[parts.view, parts.status, inputs.stop, actions.page.results.runs],
+        concurrency_id=MODEL_LANE,
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=parts.status,
+    )
+    ended = [parts.status, inputs.stop]
+    made.failure(actions.ended, outputs=ended, **quiet)
+    inputs.stop.click(actions.ended, outputs=ended, cancels=made, **quiet)
+
+
+def bind_sweep(actions: SweepActions) -> None:
+    """The map of s1 and s2."""
+    parts, inputs, results = actions.parts, actions.page.inputs, actions.page.results
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    filled = parts.start.click(
+        actions.fill,
+        inputs=[inputs.picture, parts.grid, *inputs.dials],
+        outputs=[parts.view, parts.status, inputs.stop],
+        concurrency_id=MODEL_LANE,
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=parts.status,
+    )
+    ended = [parts.status, inputs.stop]
+    filled.failure(actions.ended, outputs=ended, **quiet)
+    inputs.stop.click(actions.ended, outputs=ended, cancels=filled, **quiet)
+    parts.view.select(
+        actions.choose,
+        outputs=[
+            *(inputs.rule, inputs.s1, inputs.s2, results.status, results.turntable),
+            *(results.details, results.runs, results.recipe_file, results.gallery),
+            *(results.views_file, results.mesh_view, results.mesh_file, results.mesh_status),
+        ],
+        **quiet,
+    )
+
+
+def bind_results(actions: Actions) -> None:
+    """Scoring again."""
+    results = actions.results
+    results.score_again.click(
+        actions.score_again,
+        inputs=results.rename,
+        outputs=[
+            *(results.status, results.turntable, results.details, results.runs),
+            *(results.recipe_file, results.gallery, results.views_file),
+            *(results.mesh_view, results.mesh_file, results.mesh_status),
+        ],
+        concurrency_id=MODEL_LANE,
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="hidden",
+    )
+
+
+def bind_sharing(actions: ShareActions, demo: gr.Blocks) -> None:
+    """Links and recipes."""
+    inputs, results = actions.page.inputs, actions.page.results
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    demo.load(
+        actions.open_link,
+        inputs=inputs.dials,
+        outputs=[
+            *(inputs.picture, *inputs.dials),
+            *(results.status, results.turntable, results.details),
+        ],
+        **quiet,
+    )
+    inputs.recipe.upload(
+        actions.restore,
+        inputs=[inputs.recipe, inputs.picture, *inputs.dials],
+        outputs=inputs.dials,
+        **quiet,
+    )
+    # The recipe's file is set whenever another run is put on show.
+    results.recipe_file.change(actions.describe, outputs=[results.link, results.recipe], **quiet)
+
+
+def bind_mesh(actions: MeshActions) -> None:
+    """The mesh and its files."""
+    results = actions.results
+    shown = [
+        *(results.reconstruct, results.mesh_stop, results.mesh_status, results.mesh_file),
+        results.mesh_format,
+    ]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    built = results.reconstruct.click(
+        actions.reconstruct,
+        inputs=results.quality,
+        outputs=shown,
+        concurrency_id=MODEL_LANE,
+        concurrency_limit=1,
+        api_visibility="private",
+        show_progress="minimal",
+        show_progress_on=results.mesh_status,
+    )
+    unfolded = built.success(actions.unfold, outputs=results.mesh_view, **quiet)
+    unfolded.then(actions.show, outputs=results.mesh_view, **quiet)
+    built.failure(actions.failed, outputs=shown, **quiet)
+    results.mesh_stop.click(actions.stopped, outputs=shown, cancels=built, **quiet)
+    results.mesh_format.input(
+        actions.choose_format,
+        inputs=results.mesh_format,
+        outputs=[results.mesh_status, results.mesh_file],
+        **quiet,
+    )
+
+
+def bind_api(api: Api, inputs: Inputs, results: Results) -> None:
+    """Name the endpoints for programs; call it before the others, which have methods of the same names."""
+    lane: dict[str, Any] = {"concurrency_id": MODEL_LANE, "concurrency_limit": 1}
+    views_zip = gr.File(label=texts.DOWNLOAD_VIEWS, file_types=[".zip"], visible=False)
+    trigger = gr.Button(texts.GENERATE, visible=False)
+    progress = gr.JSON(label=texts.API_PROGRESS, visible=False)
+    files = gr.File(label=texts.API_FILES, file_count="multiple", visible=False)
+    scores = gr.JSON(label=texts.API_SCORES, visible=False)
+    report = gr.JSON(label=texts.API_REPORT, visible=False)
+    trigger.click(
+        api.cutout,
+        inputs=[inputs.picture, *inputs.framing],
+        outputs=[gr.Image(label=texts.CUTOUT, format="png", visible=False), report],
+        api_name="cutout",
+        concurrency_id=CUTOUT_LANE,
+        concurrency_limit=1,
+    )
+    pictures = gr.Gallery(label=texts.GALLERY, format="png", visible=False)
+    trigger.click(
+        api.generate,
+        inputs=[inputs.picture, *inputs.dials],
+        outputs=[progress, pictures, files, scores, report],
+        api_name="generate",
+        **lane,
+    )
+    trigger.click(
+        api.score, inputs=[views_zip, results.rename], outputs=scores, api_name="score", **lane
+    )
+    mesh = gr.File(label=texts.MODEL_3D, visible=False)
+    trigger.click(
+        api.reconstruct,
+        inputs=[views_zip, results.quality],
+        outputs=[progress, mesh, files, report],
+        api_name="reconstruct",
+        **lane,
+    )
