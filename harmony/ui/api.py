@@ -1,6 +1,6 @@
 """The page for programs: named endpoints with plain types, and no session needed.
 
-Every call gets its own folder, which the visit that made it takes along when it ends.
+Every call gets a folder of its own, whose name nobody can guess and which goes after an hour.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
 from harmony.ui import texts
-from harmony.ui.actions import session_of
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import MeshReady, RunReady, Step
@@ -27,13 +24,9 @@ class Api:
         """Serve them from the page's own engine."""
         self.engine, self.visits = engine, visits
 
-    def _folder(self, request: gr.Request) -> Path:
-        return self.visits.of(session_of(request)).new_folder()
-
     @in_plain_words
     def cutout(
         self,
-        request: gr.Request,
         picture: str | None,
         cutout: str,
         foreground: float,
@@ -45,14 +38,13 @@ class Api:
         image, warnings = self.engine.cut_out(
             Path(picture), Framing(cutout, foreground, elevation_deg)
         )
-        path = self._folder(request) / "cutout.png"
+        path = self.visits.lend() / "cutout.png"
         image.save(path)
         return path, list(warnings)
 
     @in_plain_words
     def generate(  # noqa: PLR0913, PLR0917, an endpoint's arguments are what a client may set
         self,
-        request: gr.Request,
         picture: str | None,
         cutout: str,
         foreground: float,
@@ -89,7 +81,7 @@ class Api:
             first_seed=first_seed,
             object_name=object_name,
         )
-        for event in self.engine.generate(Path(picture), wanted, self._folder(request)):
+        for event in self.engine.generate(Path(picture), wanted, self.visits.lend()):
             if isinstance(event, Step):
                 progress = {
                     "step": event.step,
@@ -116,9 +108,7 @@ class Api:
         return self.engine.score(Path(views_zip), object_name)
 
     @in_plain_words
-    def reconstruct(
-        self, request: gr.Request, views_zip: str | None, quality: str
-    ) -> Iterator[tuple[Any, ...]]:
+    def reconstruct(self, views_zip: str | None, quality: str) -> Iterator[tuple[Any, ...]]:
         """Build a mesh from a zip of views that `/generate` returned.
 
         Streams {"stage", "fraction"} while it works; the last answer holds the GLB, all files
@@ -126,7 +116,7 @@ class Api:
         """
         if views_zip is None:
             raise ValueError(texts.NO_SAMPLE)
-        folder = self._folder(request)
+        folder = self.visits.lend()
         for event in self.engine.reconstruct(Path(views_zip), quality, folder):
             if isinstance(event, MeshReady):
                 files = [str(event.files.get(name)) for name in MESH_FORMATS]

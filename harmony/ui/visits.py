@@ -17,6 +17,8 @@ from harmony.ui.settings import Settings
 
 KEEP_RUNS = 8
 IDLE_SECONDS = 12 * 3600.0
+LENT_SECONDS = 3600.0
+"""How long a program may fetch the files of its call."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Visit:
     last_step: tuple[int, int] | None = None
     mesh: MeshFiles | None = None
     used_at: float = 0.0
+    idle_seconds: float = IDLE_SECONDS
 
     def new_folder(self) -> Path:
         """Make a folder for one result; fails once the visit is closed."""
@@ -139,17 +142,25 @@ class Visits:
         self._visits: dict[str, Visit] = {}
         self._lock = threading.Lock()
 
-    def of(self, session: str) -> Visit:
+    def lend(self) -> Path:
+        """Make a folder for a program's call; it goes an hour later.
+
+        Not when its session ends: a program's connection may drop while a long call computes,
+        and its files are fetched after the answer.
+        """
+        return self.of(secrets.token_urlsafe(18), idle_seconds=LENT_SECONDS).new_folder()
+
+    def of(self, session: str, *, idle_seconds: float = IDLE_SECONDS) -> Visit:
         """Return the visit of a session; opens it on first use and drops forgotten ones."""
         with self._lock:
             now = self._clock()
             for name, visit in list(self._visits.items()):
-                if name != session and now - visit.used_at > IDLE_SECONDS:
+                if name != session and now - visit.used_at > visit.idle_seconds:
                     self._remove(name)
             if session not in self._visits:
                 folder = self._root() / f"visit-{secrets.token_urlsafe(18)}"
                 folder.mkdir(parents=True)
-                self._visits[session] = Visit(folder)
+                self._visits[session] = Visit(folder, idle_seconds=idle_seconds)
             self._visits[session].used_at = now
             return self._visits[session]
 

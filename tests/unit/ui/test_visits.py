@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from harmony.ui.settings import Framing, Settings
-from harmony.ui.visits import IDLE_SECONDS, KEEP_RUNS, Run, SampleFiles, Visits
+from harmony.ui.visits import IDLE_SECONDS, KEEP_RUNS, LENT_SECONDS, Run, SampleFiles, Visits
 
 SETTINGS = Settings(
     Framing("u2netp", 0.8, 30.0), "decomposed", 2.0, 1.0, 1.0, "ddim", 4, 1.0, 1, 0, "mug"
@@ -84,3 +84,15 @@ def test_a_run_that_fails_gives_back_the_one_before(tmp_path):
     assert visit.sample is None
     visit.restore()
     assert visit.run is run
+
+
+def test_a_lent_folder_outlives_every_session_and_goes_after_its_time(tmp_path):
+    now = [0.0]
+    visits = Visits(lambda: tmp_path, clock=lambda: now[0])
+    lent = visits.lend()
+    visits.of("me")
+    visits.close("me")
+    assert lent.is_dir()
+    now[0] = LENT_SECONDS + 1
+    visits.of("you")
+    assert not lent.exists()
