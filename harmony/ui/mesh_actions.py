@@ -33,7 +33,7 @@ class MeshActions:
         }
 
     @in_plain_words
-    def reconstruct(self, request: gr.Request, quality: str, mesh_format: str) -> Iterator[Updates]:
+    def reconstruct(self, request: gr.Request, quality: str) -> Iterator[Updates]:
         """Build the mesh of the chosen sample."""
         visit = self.visits.of(session_of(request))
         sample = visit.sample
