@@ -1,0 +1,57 @@
+"""Guidance: the method's two equations as weights that sum to 1."""
+
+import math
+
+import pytest
+import torch
+
+from harmony.guidance import RULES, branch_weights, guide
+from harmony.records import Branch, Guidance
+
+FULL, NO_REFERENCE, NO_VIEWS = Branch.FULL, Branch.NO_REFERENCE, Branch.NO_VIEWS
+
+
+def predictions() -> dict[Branch, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {branch: torch.randn(1, 2, 3, generator=generator) for branch in Branch}
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+@pytest.mark.parametrize("scales", [(0.0, 0.0, 0.0), (2.0, 1.0, 1.0), (0.3, 1.7, 2.5)])
+def test_weights_sum_to_one_and_zero_scales_need_no_branch(rule, scales):
+    weights = branch_weights(Guidance(rule, *scales))
+    assert sum(weights.values()) == pytest.approx(1.0)
+    assert all(weight != 0 for weight in weights.values())
+    if not any(scales):
+        assert weights == {FULL: 1.0}
+
+
+def test_equation_7():
+    p = predictions()
+    expected = p[FULL] + 2 * (p[FULL] - p[NO_REFERENCE]) + 1 * (p[FULL] - p[NO_VIEWS])
+    torch.testing.assert_close(guide(p, Guidance("decomposed", 2.0, 1.0)), expected)
+
+
+def test_equation_3():
+    p = predictions()
+    expected = p[FULL] + 1.5 * (p[FULL] - p[Branch.UNCONDITIONAL])
+    torch.testing.assert_close(guide(p, Guidance("cfg", cfg_scale=1.5)), expected)
+
+
+def test_the_official_release_differs_in_one_branch():
+    p = predictions()
+    expected = 4 * p[FULL] - 2 * p[NO_REFERENCE] - p[Branch.NO_VIEWS_OFFICIAL]
+    torch.testing.assert_close(guide(p, Guidance("decomposed-official", 2.0, 1.0)), expected)
+
+
+def test_without_guidance_the_prediction_is_returned_itself():
+    p = {FULL: torch.ones(2)}
+    assert guide(p, Guidance("decomposed", 0.0, 0.0)) is p[FULL]
+
+
+@pytest.mark.parametrize("scale", [math.nan, math.inf, -0.1, 21.0])
+def test_scales_out_of_range_are_refused_by_name(scale):
+    with pytest.raises(ValueError, match="scale s1"):
+        branch_weights(Guidance(s1=scale))
+    with pytest.raises(ValueError, match="must be one of"):
+        branch_weights(Guidance(rule="magic"))

@@ -1,0 +1,33 @@
+"""Seeded noise: a seed draws the same numbers in any company."""
+
+import pytest
+import torch
+
+from harmony.noise import SeededNoise, validate_seeds
+
+
+def test_a_seed_alone_equals_the_seed_in_a_batch_draw_after_draw():
+    together, alone = SeededNoise([5, 7, 11]), SeededNoise([7])
+    for shape in [(2, 3), (4,), (2, 3)]:
+        assert torch.equal(together.draw(shape)[1], alone.draw(shape)[0])
+
+
+def test_draws_differ_between_seeds_and_in_time():
+    noise = SeededNoise([0, 1])
+    first, second = noise.draw((8,)), noise.draw((8,))
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ([], "At least one"),
+        ([-1], "out of range"),
+        ([2**63], "out of range"),
+        ([3, 3], "only once"),
+    ],
+)
+def test_bad_seeds_are_refused(seeds, message):
+    with pytest.raises(ValueError, match=message):
+        validate_seeds(seeds)
