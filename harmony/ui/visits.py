@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class SampleFiles:
         strip: The same in one strip (WebP).
         views_zip: Its sixteen views, as written by `harmony.export`.
         score: Figures of the CD score by name, or None if it was not measured.
+        measures: Other figures by name, see `harmony.ui.measuring.measure`.
     """
 
     seed: int
@@ -38,6 +39,7 @@ class SampleFiles:
     strip: Path
     views_zip: Path
     score: dict[str, Any] | None
+    measures: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Run:
         recipe_file: The same on disk.
         samples: In the order of the seeds.
         seconds: How long it took.
+        spread: How much its seeds differ, or None where there is one or nothing was measured.
     """
 
     id: str
@@ -61,6 +64,7 @@ class Run:
     recipe_file: Path
     samples: tuple[SampleFiles, ...]
     seconds: float
+    spread: float | None = None
 
 
 @dataclass
