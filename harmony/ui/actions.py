@@ -79,8 +79,10 @@ class Actions:
             return updates
         self.visit(request).put_aside()
         return updates | {
-            self.results.status: status_html(precomputed_text(example, result)),
-            self.results.turntable: precomputed_value(result),
+            self.results.status: status_html(precomputed_text(result)),
+            self.results.turntable: precomputed_value(
+                result, self.inputs.s1.value, self.inputs.s2.value
+            ),
             self.results.details: gr.update(visible=False),
         }
 

@@ -6,6 +6,7 @@ between the stages in between is theirs. Nothing heavy is imported before it is 
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -179,6 +180,17 @@ class Engine:
             pass
         # An entry may have gone between the two looks.
         return None if painting.missing else painting.finish(settings, time.monotonic() - started)
+
+    def recipe(self, picture: Path, settings: Settings) -> dict[str, Any]:
+        """Return the recipe of a run as JSON-ready values; loads the model, paints nothing.
+
+        Raises:
+            ValueError: The picture or a setting will not do; the sentence says why.
+        """
+        from harmony.recipe import recipe_to_json
+
+        painting = self._painting(read_image(picture), settings, Path())
+        return json.loads(recipe_to_json(painting.recipe))
 
     def estimate(self, settings: Settings) -> float | None:
         """Return the seconds that a run takes here, or None before anything was measured."""

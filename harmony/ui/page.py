@@ -18,7 +18,12 @@ from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults, build_inputs
 from harmony.ui.mesh_actions import MeshActions
-from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
+from harmony.ui.precomputed import (
+    Precomputed,
+    load_precomputed,
+    precomputed_text,
+    precomputed_value,
+)
 from harmony.ui.results import build_results
 from harmony.ui.share_actions import ShareActions
 from harmony.ui.sweep import SweepActions, build_sweep
@@ -63,7 +68,8 @@ def build_demo(
         examples: Pictures to start from.
         visits: The visitors' shelves.
     """
-    visits = visits or Visits(visits_root)
+    visits, start = visits or Visits(visits_root), defaults or Defaults()
+    first = next(filter(None, map(load_precomputed, examples)), None)
     with gr.Blocks(
         title=texts.TITLE,
         analytics_enabled=False,
@@ -74,22 +80,22 @@ def build_demo(
         with gr.Row(elem_id="main", equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_id="left"):
                 inputs = build_inputs(
-                    start=defaults or Defaults(),
+                    start=start,
                     cutouts=CUTOUTS,
                     rules=engine.rules,
                     examples=examples,
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
-                results = build_results(**_first_paint(examples))
-                comparison = build_comparison()
+                results = build_results(**_first_paint(first, start))
                 sweep = build_sweep()
+                comparison = build_comparison()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         bind_api(Api(engine, visits), inputs, results)
         bind_picture(actions, examples)
         bind_run(actions, chip)
         bind_comparison(CompareActions(actions, comparison))
-        bind_sweep(SweepActions(actions, sweep))
+        bind_sweep(SweepActions(actions, sweep, examples), demo)
         bind_results(actions)
         bind_mesh(MeshActions(engine, visits, results))
         bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
@@ -110,15 +116,14 @@ def launch_settings() -> dict[str, Any]:
     }
 
 
-def _first_paint(examples: Sequence[Example]) -> dict[str, Any]:
+def _first_paint(first: Precomputed | None, start: Defaults) -> dict[str, Any]:
     """Return a shipped result to open with: nothing is loaded and nothing is asked for it."""
-    for example in examples:
-        if (result := load_precomputed(example)) is not None:
-            return {
-                "text": precomputed_text(example, result),
-                "value": precomputed_value(result),
-            }
-    return {}
+    if first is None:
+        return {}
+    return {
+        "text": precomputed_text(first),
+        "value": precomputed_value(first, start.s1, start.s2),
+    }
 
 
 def _closing(visits: Visits) -> Any:
