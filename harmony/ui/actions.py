@@ -18,10 +18,11 @@ from harmony.ui.errors import in_plain_words
 from harmony.ui.events import Event, RunReady, SampleReady, Stage, Step
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Inputs
+from harmony.ui.inspector import inspector_value
 from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
 from harmony.ui.results import Results
 from harmony.ui.settings import Framing, Settings
-from harmony.ui.shown import gallery_value, live_value, run_value, seed_of
+from harmony.ui.shown import live_value, run_value, seed_of
 from harmony.ui.status import status_html, step_text
 from harmony.ui.visits import SampleFiles, Visit, Visits
 
@@ -196,7 +197,7 @@ class Actions:
     def show_sample(self, sample: SampleFiles) -> Updates:
         """Return the parts of the page that belong to one sample; its mesh is not made yet."""
         return {
-            self.results.gallery: gallery_value(sample),
+            self.results.gallery: inspector_value(sample),
             self.results.views_file: gr.update(value=sample.views_zip),
             self.results.mesh_view: gr.update(value=None, visible=False),
             self.results.mesh_file: gr.update(visible=False),
