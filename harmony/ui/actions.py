@@ -54,20 +54,6 @@ class Actions:
         """Return the visitor's own shelf."""
         return self.visits.of(session_of(request))
 
-    @in_plain_words
-    def cut_out(self, picture: str | None, *framing: Any) -> Updates:
-        """Show the object without its background, and what may go wrong with it."""
-        view, warnings = self.inputs.cutout_view, self.inputs.warnings
-        if picture is None:
-            return {view: gr.update(value=None, visible=False), warnings: gr.update(visible=False)}
-        cutout, notes = self.engine.cut_out(Path(picture), Framing(*framing))
-        return {
-            view: gr.update(value=cutout, visible=True),
-            warnings: gr.update(
-                value="\n".join(f"- {note}" for note in notes), visible=bool(notes)
-            ),
-        }
-
     def choose_example(self, request: gr.Request, example: Example) -> Updates:
         """Take an example's picture, and show the result that ships with it."""
         updates: Updates = {
