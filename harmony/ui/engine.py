@@ -18,6 +18,7 @@ from PIL import Image
 
 from harmony.background import CutoutModels
 from harmony.images import LoadedImage, read_image
+from harmony.serving.pace import Pace
 from harmony.ui import texts
 from harmony.ui.background_work import in_background
 from harmony.ui.cache import FileCache
@@ -30,7 +31,6 @@ from harmony.ui.events import (
 )
 from harmony.ui.lazy import Lazy
 from harmony.ui.mesh_files import MeshFiles
-from harmony.ui.pace import Pace
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
 from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run
@@ -196,13 +196,11 @@ class Engine:
         """Return the seconds that a run takes here, or None before anything was measured."""
         from harmony.guidance import branch_weights
         from harmony.records import Guidance
+        from harmony.ui.painting import BRANCH_STEP
 
         guidance = Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
-        return self.pace.estimate(
-            branches=len(branch_weights(guidance)),
-            steps=settings.num_steps,
-            samples=settings.instances,
-        )
+        units = len(branch_weights(guidance)) * settings.num_steps * settings.instances
+        return self.pace.seconds(BRANCH_STEP, units)
 
     def score(self, views_zip: Path, object_name: str) -> dict[str, Any]:
         """Return the CD score of a zip of views.

@@ -10,10 +10,12 @@ import gradio as gr
 from gradio import processing_utils
 
 from harmony.background import CUTOUTS
+from harmony.serving.lane import MAX_WAITING, Lane
 from harmony.ui import texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
 from harmony.ui.compare import CompareActions, build_comparison
+from harmony.ui.dial_actions import DialActions, bind_dials
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults, build_inputs
@@ -28,6 +30,7 @@ from harmony.ui.results import build_results
 from harmony.ui.share_actions import ShareActions
 from harmony.ui.sweep import SweepActions, build_sweep
 from harmony.ui.theme import style_sheet, theme
+from harmony.ui.turns import Turns
 from harmony.ui.visits import Visits
 from harmony.ui.wiring import (
     bind_api,
@@ -42,6 +45,8 @@ from harmony.ui.wiring import (
 
 SWEEP_SECONDS, KEEP_SECONDS = 1800, 12 * 3600
 MAX_FILE_SIZE = "50mb"
+THREADS = 40
+"""For everything but waiting: cut-outs, page loads, files."""
 
 
 def visits_root() -> Path:
@@ -59,6 +64,7 @@ def build_demo(
     defaults: Defaults | None = None,
     examples: Sequence[Example] = (),
     visits: Visits | None = None,
+    turns: Turns | None = None,
 ) -> gr.Blocks:
     """Build the page.
 
@@ -67,8 +73,10 @@ def build_demo(
         defaults: Where the dials stand.
         examples: Pictures to start from.
         visits: The visitors' shelves.
+        turns: Who works when; one device unless told otherwise.
     """
     visits, start = visits or Visits(visits_root), defaults or Defaults()
+    turns = turns or Turns(Lane())
     first = next(filter(None, map(load_precomputed, examples)), None)
     with gr.Blocks(
         title=texts.TITLE,
@@ -91,20 +99,21 @@ def build_demo(
                 comparison = build_comparison()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
-        bind_api(Api(engine, visits), inputs, results)
-        bind_picture(actions, examples)
-        bind_run(actions, chip)
-        bind_comparison(CompareActions(actions, comparison))
-        bind_sweep(SweepActions(actions, sweep, examples), demo)
-        bind_results(actions)
-        bind_mesh(MeshActions(engine, visits, results))
+        bind_api(Api(engine, visits), inputs, results, turns)
+        bind_picture(actions, examples, turns)
+        bind_run(actions, chip, turns)
+        bind_dials(DialActions(actions), turns)
+        bind_comparison(CompareActions(actions, comparison), turns)
+        bind_sweep(SweepActions(actions, sweep, examples), demo, turns)
+        bind_results(actions, turns)
+        bind_mesh(MeshActions(engine, visits, results), turns)
         bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
         demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
-        demo.unload(_closing(visits))
+        demo.unload(_closing(visits, turns))
     return demo
 
 
-def launch_settings() -> dict[str, Any]:
+def launch_settings(max_waiting: int = MAX_WAITING) -> dict[str, Any]:
     """Return what `launch` must be told, in every place that launches the page."""
     return {
         "theme": theme(),
@@ -112,6 +121,8 @@ def launch_settings() -> dict[str, Any]:
         "ssr_mode": False,
         "run_history": False,
         "max_file_size": MAX_FILE_SIZE,
+        # Gradio counts an event that waits for its turn as active, although it holds no thread.
+        "max_threads": THREADS + max_waiting,
         "footer_links": ["api", "settings"],
     }
 
@@ -126,10 +137,12 @@ def _first_paint(first: Precomputed | None, start: Defaults) -> dict[str, Any]:
     }
 
 
-def _closing(visits: Visits) -> Any:
+def _closing(visits: Visits, turns: Turns) -> Any:
     def close(request: gr.Request) -> None:
-        if request.session_hash:
-            visits.close(request.session_hash)
+        session = request.session_hash
+        if session:
+            # Its folder goes when nothing writes into it any more.
+            turns.leave(session, lambda: visits.close(session))
 
     return close
 

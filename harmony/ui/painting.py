@@ -17,14 +17,19 @@ from harmony.recipe import recipe_to_json
 from harmony.reconstruction.files import read_views
 from harmony.records import Recipe, ReferenceImage
 from harmony.scoring import CDScorer, ViewEmbeddings
+from harmony.serving.pace import Pace
 from harmony.ui.events import Event, SampleReady, Step
 from harmony.ui.measuring import Embedding, MeasuringScorer, measure, spread
-from harmony.ui.pace import Pace
-from harmony.ui.run_files import write_run, write_sample
+from harmony.ui.renaming import rename_zip
+from harmony.ui.run_files import score_values, write_run, write_sample
 from harmony.ui.sample_cache import KeptSample, SampleCache
 from harmony.ui.settings import Settings
 from harmony.ui.strips import make_strip
+from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run, SampleFiles
+
+BRANCH_STEP = "branch step"
+"""The pace's unit: one branch of one sample in one step. The branches cost about the same."""
 
 
 @dataclass
@@ -71,9 +76,11 @@ class Painting:
         if self.scorer is not None and kept.embedding is not None:
             embedded = ViewEmbeddings(kept.embedding[None])
             score = self.scorer.score(embedded, self.recipe.object_name)[0]
-        shutil.rmtree(files.strip.parent)
-        sample = Sample(files.seed, views, score)
-        files = write_sample(sample, self.recipe, self.folder, dict(files.measures))
+        rename_zip(files.views_zip, Sample(files.seed, views, score), self.recipe)
+        shutil.rmtree(files.pictures[0].parent)
+        pictures = unpack_views(files.views_zip, files.pictures[0].parent)
+        values = None if score is None else score_values(score)
+        files = replace(files, pictures=pictures, score=values)
         self.cache.put(self.recipe, files, kept.embedding)
         return files
 
@@ -92,7 +99,7 @@ class Painting:
                     # The first step of a pass also warms up.
                     if event.step > 1:
                         spent = time.monotonic() - before
-                        self.pace.note(spent, branches=branches, samples=len(event.seeds))
+                        self.pace.measure(BRANCH_STEP, branches * len(event.seeds), spent)
                     yield _step(event)
                 before = time.monotonic()
         finally:

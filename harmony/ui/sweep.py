@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from harmony.serving.lane import Place
 from harmony.ui import texts
 from harmony.ui.actions import Actions, Updates, settings_from
 from harmony.ui.clock import Clock
@@ -28,11 +29,12 @@ from harmony.ui.parameter_map import (
 from harmony.ui.precomputed import load_precomputed
 from harmony.ui.settings import MAX_SCALE, Settings, choice, number
 from harmony.ui.sharing import EXAMPLE
-from harmony.ui.status import status_html
+from harmony.ui.status import status_html, waiting_html
 from harmony.ui.turntable import script
 from harmony.ui.visits import Visit
 
 Pair = tuple[float, float]
+TASK = "map"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,13 @@ class SweepActions:
         """Share the page's engine and visits."""
         self.page, self.parts, self.examples = page, parts, examples
 
+    def waiting(self, place: Place) -> Updates:
+        """Say where in the queue this waits; Stop takes it out."""
+        return {
+            self.parts.status: waiting_html(place),
+            self.page.inputs.stop: gr.update(interactive=True),
+        }
+
     @in_plain_words
     def fill(
         self, request: gr.Request, picture: str | None, grid: str, *dials: Any
@@ -86,6 +95,7 @@ class SweepActions:
         rows, columns = GRIDS[choice(texts.MAP_SIZE, grid, tuple(GRIDS))]
         wanted, visit = _base(dials), self.page.visit(request)
         self._forget(visit)
+        visit.task = TASK
         missing, cells = [], {}
         for pair in centre_out(rows, columns):
             if not self._recall(visit, Path(picture), _at(wanted, pair), cells):
@@ -101,6 +111,7 @@ class SweepActions:
             place = (len(rows) * len(columns) - len(missing) + index, len(rows) * len(columns))
             yield from self._make(visit, Path(picture), _at(wanted, pair), cells, place, ahead)
             yield {self.parts.view: map_value(rows, columns, cells)}
+        visit.task = ""
         yield self.ended(texts.MAP_DONE) | {self.parts.start: gr.update(value=texts.MAP_START)}
 
     def _recall(
@@ -150,6 +161,14 @@ class SweepActions:
         seconds = sum(known) if len(known) == len(pairs) else None
         text = texts.map_estimate(len(pairs), int(wanted.num_steps), seconds)
         return {self.parts.status: status_html(text)}
+
+    def stopped(self, request: gr.Request) -> Updates:
+        """Let the visitor go on after Stop, where it was the map that was stopped."""
+        visit = self.page.visit(request)
+        if visit.task != TASK:
+            return {self.parts.status: gr.skip()}
+        visit.task = ""
+        return self.ended()
 
     def ended(self, text: str = texts.MAP_STOPPED) -> Updates:
         """Say that no more cells come; what is missing can be made later."""

@@ -69,7 +69,23 @@ class Run:
 
 @dataclass
 class Visit:
-    """The files and runs of one visitor."""
+    """The files and runs of one visitor.
+
+    Attributes:
+        folder: Theirs alone.
+        runs: The last `KEEP_RUNS` by id.
+        cells: Runs of the map by `harmony.ui.parameter_map.cell_key`.
+        current: Id of the run on show.
+        previous: Id of the one before, while a new one is made.
+        chosen: Index of the chosen sample.
+        last_step: Step and number of steps of the run that is made or was stopped.
+        running: Whether a run for the turntable is being made.
+        replaced: Counts up when a newer run takes the place of the one that is being made.
+        task: Which other work is being done: "map", "compare" or "".
+        mesh: Files of the mesh on show.
+        used_at: On the clock of `Visits`.
+        idle_seconds: How long it is kept unused.
+    """
 
     folder: Path
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
@@ -78,6 +94,9 @@ class Visit:
     previous: str | None = None
     chosen: int = 0
     last_step: tuple[int, int] | None = None
+    running: bool = False
+    replaced: int = 0
+    task: str = ""
     mesh: MeshFiles | None = None
     used_at: float = 0.0
     idle_seconds: float = IDLE_SECONDS
@@ -92,6 +111,7 @@ class Visit:
         """Keep a run and put it on show."""
         self.add(run)
         self.current, self.chosen = run.id, 0
+        self.last_step, self.running = None, False
 
     def add(self, run: Run) -> None:
         """Keep a run; the oldest beyond `KEEP_RUNS` goes."""
@@ -104,7 +124,7 @@ class Visit:
         """Take the run on show aside for a new one; returns the new one's folder."""
         folder = self.new_folder()
         self.put_aside()
-        self.last_step = None
+        self.last_step, self.running = None, True
         return folder
 
     def put_aside(self) -> None:
@@ -113,6 +133,7 @@ class Visit:
 
     def restore(self) -> None:
         """Put back what `begin` took aside."""
+        self.running = False
         if self.current is None:
             self.current = self.previous
 

@@ -22,6 +22,7 @@ function showCard(card, index) {
 
 function turnAll(index) {
   state.index = index;
+  seeds.turn(index);
   for (const card of state.cards.values()) showCard(card, index);
 }
 
@@ -132,8 +133,9 @@ function paintToolbar() {
 
 const bar = toolbar();
 const grid = make("div", "tt-grid", { role: "group" });
+const seeds = diversityStrip((id) => trigger("select", { id }));
 const empty = make("p", "tt-empty");
-root.append(bar, grid, empty);
+root.append(bar, grid, seeds.node, empty);
 
 function render() {
   const { words } = model();
@@ -157,6 +159,7 @@ function render() {
   bar.hidden = samples.length === 0;
   empty.hidden = samples.length > 0;
   empty.textContent = words.empty || "";
+  seeds.show(model(), state.index);
   if (model().autoplay && !state.touched && !calm.matches && !state.playing) play(true);
   else paintToolbar();
 }

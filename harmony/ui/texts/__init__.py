@@ -79,7 +79,10 @@ CD_EXPLAINED = (
 )
 NOT_SCORED = "No score"
 
+BEST_CD = "best CD"
+WORST_CD = "lowest CD"
 TURNTABLE_WORDS = {
+    "seeds": "All seeds at one azimuth",
     "view": "View",
     "views": "All views",
     "turntable": "Turntable",
@@ -167,9 +170,7 @@ COMPARE_WORDS = {
 }
 
 RESULT = "Result"
-ALL_VIEWS = "All 16 pictures"
 GALLERY = "Pictures of the chosen sample"
-VIEW_CAPTION = "{azimuth:.1f}°"
 RUNS = "Runs of this visit"
 RUN_TITLE = "{time} · {guidance} · {samples} · {steps} steps"
 MEASURE = "Measure the CD score for another name"
@@ -217,6 +218,16 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def spread(value: float | None) -> str:
+    """Return how much the seeds of a run differ, and what the figure is."""
+    if value is None:
+        return "All seeds of this run at one azimuth."
+    return (
+        f"Spread of the seeds {value:.3f}: mean over pairs of seeds and over the views of "
+        "1 − cosine of their CLIP embeddings. 0 means that all seeds look alike."
+    )
 
 
 def samples(count: int) -> str:
