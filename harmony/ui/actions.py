@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from harmony.serving.lane import Place
 from harmony.ui import settings, texts
 from harmony.ui.clock import Clock, steps_done
 from harmony.ui.engine import Engine
@@ -22,7 +23,7 @@ from harmony.ui.precomputed import load_precomputed, precomputed_text, precomput
 from harmony.ui.results import Results
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.shown import gallery_value, live_value, run_value, seed_of
-from harmony.ui.status import status_html, step_text
+from harmony.ui.status import status_html, step_text, waiting_html
 from harmony.ui.visits import SampleFiles, Visit, Visits
 
 Updates = dict[Any, Any]
@@ -149,6 +150,14 @@ class Actions:
         )
         parts = [f"{title}:" if title else "", text, step.notice or ""]
         return status_html(" ".join(filter(None, parts)), fraction=done / total)
+
+    def waiting(self, place: Place) -> Updates:
+        """Say where in the queue a run waits; Stop takes it out, Generate replaces it."""
+        return self.waiting_score(place) | {self.inputs.stop: gr.update(interactive=True)}
+
+    def waiting_score(self, place: Place) -> Updates:
+        """Say where in the queue a measurement waits."""
+        return {self.results.status: waiting_html(place)}
 
     def buttons(self, *, running: bool) -> Updates:
         """Return Generate and Stop as they stand while a run goes on or not."""

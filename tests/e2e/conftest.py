@@ -16,6 +16,7 @@ from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults
 from harmony.ui.page import build_demo, launch_settings
+from harmony.ui.turns import Turns
 from harmony.ui.visits import Visits
 from tests.page_fakes import PageDenoiser, fake_engine
 
@@ -66,12 +67,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     demos = []
 
-    def start(engine: Engine, *, examples: tuple[Example, ...] = ()) -> str:
+    def start(
+        engine: Engine, *, examples: tuple[Example, ...] = (), turns: Turns | None = None
+    ) -> str:
         demo = build_demo(
             engine,
             defaults=Defaults(num_steps=STEPS),
             examples=examples,
             visits=Visits(lambda: folder),
+            turns=turns,
         )
         demos.append(demo)
         _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
