@@ -52,6 +52,8 @@ class PageDenoiser(FakeDenoiser):
 class PixelScorer:
     """Scores by colour and by the length of the name: figures that anybody can recompute."""
 
+    encoder_name = "pixel-means"
+
     def score(self, views: Views, object_name: str) -> list[CDScore]:
         return [self._score(pixels, object_name) for pixels in views.pixels]
 
