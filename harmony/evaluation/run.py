@@ -15,6 +15,7 @@ from typing import Any
 from harmony.background import NO_CUTOUT
 from harmony.cameras import ELEVATION_DEG
 from harmony.evaluation.dataset import EvaluationObject
+from harmony.evaluation.files import write_json
 from harmony.evaluation.measurement import (
     Instruments,
     SampleRecord,
@@ -213,12 +214,3 @@ class _Unit:
             object_name=self.truth.item.name,
         )
         return recipe, prepared.reference
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write the file as a whole or not at all; numbers that are not finite are refused."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(path)

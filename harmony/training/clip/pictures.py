@@ -63,7 +63,7 @@ def render_round(
         scene_number = np.array([number * len(library) + object_id])
         scenes = draw_scenes(library, only, scene_number, seed=seed)
         rng = np.random.default_rng([seed ^ CAMERA_SALT, number, object_id])
-        chosen = rng.permutation(PICTURES_PER_SCENE)[:cameras]
+        chosen = rng.permutation(PICTURES_PER_SCENE)[:cameras].tolist()
         parts.append(render(*assemble(library, scenes, image_size=image_size, cameras=chosen)))
     ids = torch.tensor(list(object_ids), dtype=torch.int64).repeat_interleave(cameras)
     return PictureSet(torch.cat(parts).cpu(), ids)
