@@ -31,6 +31,7 @@ from harmony.pipeline import Sample, SampleEvent, Scorer, StepEvent, generate, p
 from harmony.recipe import make_recipe, validate_object_name
 from harmony.records import Guidance, Recipe, ReferenceImage, SamplerSettings
 from harmony.sampling import SAMPLERS, validate_settings
+from harmony.scoring_report import SUGGESTED, measure_run, name_object
 
 EXIT_REFUSED = 2
 EXIT_STOPPED = 130
@@ -81,7 +82,9 @@ def build_parser() -> argparse.ArgumentParser:
     framing.add_argument("--no-crop", action="store_true", help="keep the picture's framing")
     picture.add_argument("--cutout", choices=CUTOUTS, default=SHIPPED)
     score = parser.add_argument_group("score")
-    score.add_argument("--object-name", default="object", help='the word in "An image of ..."')
+    score.add_argument(
+        "--object-name", help='the word in "An image of ..."; default: the scorer\'s guess'
+    )
     score.add_argument("--encoder", default="small", help="CLIP model that scores, or none")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     return parser
@@ -130,7 +133,8 @@ def _validate_early(options: argparse.Namespace) -> None:
     choose_guidance(options, fallback)
     choose_sampler(options, fallback)
     validate_seeds(options.seeds)
-    validate_object_name(options.object_name)
+    if options.object_name is not None:
+        validate_object_name(options.object_name)
     validate_elevation(options.elevation_deg)
     validate_foreground(options.foreground)
 
@@ -201,19 +205,23 @@ def run(options: argparse.Namespace, load: ModelLoader, load_scorer: ScorerLoade
     with _staging(output) as staging:
         device = choose_device(options.device)
         model = load(options.model, device)
-        recipe, reference = _prepare(options, loaded, model)
         scorer = None if options.encoder == "none" else load_scorer(options.encoder, device)
+        recipe, reference = _prepare(options, loaded, model, scorer)
         samples: list[Sample] = []
         for event in generate(model, reference, recipe, scorer=scorer, preview_every=0):
             if isinstance(event, SampleEvent):
                 samples.append(event.sample)
             else:
                 _show(event)
-        _publish(run_files(samples, recipe), staging, output)
+        measures = measure_run([sample.views for sample in samples], reference, scorer)
+        _publish(run_files(samples, recipe, measures), staging, output)
 
 
 def _prepare(
-    options: argparse.Namespace, loaded: LoadedImage, model: MultiviewDenoiser
+    options: argparse.Namespace,
+    loaded: LoadedImage,
+    model: MultiviewDenoiser,
+    scorer: Scorer | None,
 ) -> tuple[Recipe, ReferenceImage]:
     foreground = None if options.no_crop else options.foreground
     prepared = prepare(
@@ -226,6 +234,9 @@ def _prepare(
     )
     for sentence in dict.fromkeys((*loaded.notes, *prepared.warnings)):
         _say(sentence)
+    named = name_object(options.object_name, scorer, prepared.reference)
+    if named.source == SUGGESTED:
+        _say(f"Scored as {named.name!r} (a guess, {named.probability:.0%}); see --object-name.")
     recipe = make_recipe(
         model,
         image_sha256=loaded.sha256,
@@ -235,7 +246,7 @@ def _prepare(
         seeds=options.seeds,
         guidance=choose_guidance(options, model.defaults),
         sampler=choose_sampler(options, model.defaults),
-        object_name=options.object_name,
+        object_name=named.name,
     )
     return recipe, prepared.reference
 
