@@ -82,7 +82,7 @@ def bind_run(actions: Actions, chip: gr.Markdown) -> None:
     shown = [
         *(inputs.generate, inputs.stop, results.status, results.turntable, results.details),
         *(results.runs, results.recipe_file, results.gallery, results.views_file),
-        *(results.mesh_view, results.mesh_file, results.mesh_status),
+        *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     drawn = inputs.generate.click(
@@ -153,6 +153,7 @@ def bind_sweep(actions: SweepActions) -> None:
             *(inputs.rule, inputs.s1, inputs.s2, results.status, results.turntable),
             *(results.details, results.runs, results.recipe_file, results.gallery),
             *(results.views_file, results.mesh_view, results.mesh_file, results.mesh_status),
+            results.mesh_turntable,
         ],
         **quiet,
     )
@@ -167,7 +168,7 @@ def bind_results(actions: Actions) -> None:
         outputs=[
             *(results.status, results.turntable, results.details, results.runs),
             *(results.recipe_file, results.gallery, results.views_file),
-            *(results.mesh_view, results.mesh_file, results.mesh_status),
+            *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
         ],
         concurrency_id=MODEL_LANE,
         concurrency_limit=1,
@@ -204,7 +205,7 @@ def bind_mesh(actions: MeshActions) -> None:
     results = actions.results
     shown = [
         *(results.reconstruct, results.mesh_stop, results.mesh_status, results.mesh_file),
-        results.mesh_format,
+        *(results.mesh_format, results.mesh_turntable),
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     built = results.reconstruct.click(
