@@ -36,10 +36,14 @@ from harmony.reconstruction.surface import (
     extract_surface,
     is_watertight,
     largest_solid,
+    regularised,
     smooth_surface,
     vertex_normals,
 )
 from harmony.records import Mesh, Views
+
+_INCOHERENT = 0.15
+"""Residual of the outlines, in pixels of 256, from which the regularisation is full."""
 
 OnProgress = Callable[[Progress], None]
 
@@ -52,6 +56,8 @@ class Quality:
         spacing: Distance of the field's grid points in world units.
         faces: About how many triangles the mesh has.
         smoothing: Rounds of Taubin smoothing.
+        regularisation: Deviation in world units of the smoothing where depths do not agree, for
+            views whose outlines contradict each other; views of a real object get none.
         registration: How views are aligned with each other first; None takes them as they are.
         rounds: Rounds of stereo that carve the hull; none leaves the hull as it is.
         neus: Refinement by volume rendering after the carving, for a GPU.
@@ -60,6 +66,7 @@ class Quality:
     spacing: float
     faces: int
     smoothing: int
+    regularisation: float = 0.0
     registration: RegistrationSettings | None = None
     rounds: tuple[CarvingRound, ...] = ()
     neus: NeusSettings | None = None
@@ -71,6 +78,7 @@ QUALITIES: Mapping[str, Quality] = {
         spacing=0.01,
         faces=40_000,
         smoothing=3,
+        regularisation=0.02,
         registration=RegistrationSettings(),
         rounds=COARSE_TO_FINE,
     ),
@@ -78,6 +86,7 @@ QUALITIES: Mapping[str, Quality] = {
         spacing=0.008,
         faces=80_000,
         smoothing=2,
+        regularisation=0.02,
         registration=RegistrationSettings(),
         rounds=COARSE_TO_FINE,
         neus=NeusSettings(),
@@ -117,14 +126,8 @@ def reconstruct(
     tell(Progress("reading the views", 0.0))
     given = checked_photographs(views)
     tell(Progress("comparing the outlines", 0.02))
-    photographs, rejected = without_contradictions(given)
-    if settings.registration:
-        photographs = registered(
-            photographs,
-            settings.registration,
-            lambda share: tell(Progress("aligning the views", 0.05 + 0.1 * share)),
-        )
-    vertices, faces = solid_surface(photographs, settings, torch.device(device), tell)
+    photographs, rejected, residual = agreeing_views(given, settings.registration, tell)
+    vertices, faces = solid_surface(photographs, residual, settings, torch.device(device), tell)
     tell(Progress("colouring", 0.85))
     rasters = rasterize_ring(vertices, faces, given.cameras)
     kept = [rasters[index] for index in photographs.indices]
@@ -144,10 +147,48 @@ def reconstruct(
     return Reconstruction(mesh, report, photographs, tuple(rasters))
 
 
+def agreeing_views(
+    given: Photographs, registration: RegistrationSettings | None, tell: OnProgress
+) -> tuple[Photographs, tuple[int, ...], float]:
+    """Return the views aligned with each other, the numbers of those left out, and the residual.
+
+    Contradictions are looked for after the views are aligned, since jitter alone makes some;
+    what is left is then aligned anew, free of the wrong views.
+    """
+    if registration is None:
+        return *without_contradictions(given), 0.0
+
+    def aligning(share: float) -> None:
+        tell(Progress("aligning the views", 0.03 + 0.06 * share))
+
+    def aligning_again(share: float) -> None:
+        tell(Progress("aligning the views that agree", 0.1 + 0.05 * share))
+
+    first = registered(given, registration, aligning)
+    kept, rejected = without_contradictions(first.photographs)
+    if not rejected:
+        return kept, rejected, first.residual
+    positions = [index for index in given.indices if index not in rejected]
+    again = registered(given.subset(positions), registration, aligning_again)
+    return again.photographs, rejected, again.residual
+
+
 def solid_surface(
-    photographs: Photographs, settings: Quality, device: torch.device, tell: OnProgress
+    photographs: Photographs,
+    residual: float,
+    settings: Quality,
+    device: torch.device,
+    tell: OnProgress,
 ) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
-    """Return the surface of the object, carved as the quality says."""
+    """Return the surface of the object, carved as the quality says.
+
+    Args:
+        photographs: The views.
+        residual: By how much they still disagree (`Registration`).
+        settings: The quality.
+        device: Where "fine" optimises.
+        tell: Called with the progress.
+    """
     tell(Progress("carving the visual hull", 0.15))
     hull, grid = ground_cut_hull(photographs, settings.spacing)
     share_of_stereo = 0.2 if settings.neus else 0.55
@@ -158,12 +199,14 @@ def solid_surface(
     def refining(share: float) -> None:
         tell(Progress("refining", 0.4 + 0.35 * share))
 
-    field = carve(photographs, hull, grid, settings.rounds, matching)
+    field, trust = carve(photographs, hull, grid, settings.rounds, matching)
     if settings.neus:
         refined = refine(photographs, field, grid, settings.neus, device, refining)
         # Where no view looks, under the object, the optimiser knows less than the hull.
         field = np.minimum(hull, refined)
     tell(Progress("extracting the surface", 0.75))
+    deviation = settings.regularisation * min(1.0, residual / _INCOHERENT)
+    field = regularised(field / grid.spacing, trust, deviation / grid.spacing) * grid.spacing
     return finished_surface(field, grid, settings)
 
 

@@ -85,51 +85,68 @@ class _Misses:
     gap: Float[Tensor, " M"]
 
 
+@dataclass(frozen=True)
+class Registration:
+    """Views that were aligned with each other.
+
+    Attributes:
+        photographs: The views with their displacements undone.
+        residual: By how much outlines still miss the hull of the other views, a mean over all
+            outline points in pixels of a 256-pixel picture; about 0 for views of a real object.
+    """
+
+    photographs: Photographs
+    residual: float
+
+
 def registered(
     photographs: Photographs,
     settings: RegistrationSettings,
     on_round: Callable[[float], None] = lambda share: None,
-) -> Photographs:
+) -> Registration:
     """Return the views with the displacements that make their outlines coherent undone.
 
     Args:
-        photographs: Views of one object, wrong ones left out.
+        photographs: Views of one object.
         settings: How displacements are found.
         on_round: Called before each step with the share done; may raise to stop.
     """
-    nodes = displacements(photographs, settings, on_round)
+    nodes, residual = displacements(photographs, settings, on_round)
     planes = torch.cat(
         [torch.from_numpy(photographs.pixels) - 1, torch.from_numpy(photographs.alpha)[:, None]], 1
     )
     moved = _displaced(planes, nodes)
-    return replace(
+    aligned = replace(
         photographs,
         pixels=(moved[:, :3] + 1).clamp(0, 1).numpy(),
         alpha=moved[:, 3].clamp(0, 1).numpy(),
     )
+    return Registration(aligned, residual)
 
 
 def displacements(
     photographs: Photographs,
     settings: RegistrationSettings,
     on_round: Callable[[float], None] = lambda share: None,
-) -> Float[Tensor, "N 2 n n"]:
-    """Return each view's displacement (column, row) at its control points.
+) -> tuple[Float[Tensor, "N 2 n n"], float]:
+    """Return each view's displacement (column, row) at its control points, and the residual.
 
     A registered picture shows at y what the view shows at y + displacement(y); units are pixels
-    of a 256-pixel picture.
+    of a 256-pixel picture. The residual is that of `Registration`, before the last step.
     """
     count, size = photographs.alpha.shape[:2]
     silhouettes = torch.from_numpy(signed_silhouettes(photographs.alpha))[:, None]
     precision = torch.linalg.inv(_prior(settings))
     nodes = torch.zeros((count, 2, settings.nodes, settings.nodes))
+    residual = 0.0
     for number in range(settings.rounds):
         on_round(number / settings.rounds)
         current = _displaced(silhouettes, nodes)[:, 0]
         outline = _outline_points(current, settings.points)
         misses = _misses(current, outline, photographs.cameras, settings)
+        residual = float(-(misses.gap + settings.slack).sum()) / len(outline.view) * 256 / size
         nodes = _step(nodes, misses, current, precision, settings, 256 / size)
-    return nodes
+    return nodes, residual
 
 
 def _prior(settings: RegistrationSettings) -> Float[Tensor, "p p"]:
