@@ -49,10 +49,10 @@ def objects(dataset: Path) -> list[str]:
     return names
 
 
-def measure(name: str, views: Views, dataset: Path, quality: str) -> Row:
+def measure(name: str, views: Views, dataset: Path, quality: str, device: str = "cpu") -> Row:
     """Reconstruct one object and compare it with the truth."""
     start = time.process_time()
-    result = reconstruct(views, quality=quality)
+    result = reconstruct(views, quality=quality, device=device)
     cpu_seconds = time.process_time() - start
     mesh, report = result.mesh, result.report
     chamfer, iou = read_truth(dataset / name).compare(mesh.vertices, mesh.faces)
@@ -101,11 +101,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Meshes against the true ones.")
     parser.add_argument("--dataset", type=Path, required=True)
     parser.add_argument("--quality", choices=list(QUALITIES), default="standard")
+    parser.add_argument("--device", default="cpu", help="where --quality fine optimises")
     parser.add_argument("--only", nargs="*", help="names of objects; default all")
     options = parser.parse_args()
     names = options.only or objects(options.dataset)
     rows = [
-        measure(name, read_views(options.dataset / name), options.dataset, options.quality)
+        measure(
+            name,
+            read_views(options.dataset / name),
+            options.dataset,
+            options.quality,
+            options.device,
+        )
         for name in names
     ]
     chamfer, iou = print_table(f"ground-truth views, {options.quality}", rows)

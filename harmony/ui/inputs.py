@@ -10,7 +10,9 @@ from typing import Any
 import gradio as gr
 
 from harmony.ui import settings, texts
+from harmony.ui.coach import coach, elevation_sketch
 from harmony.ui.examples import Example, example_row
+from harmony.ui.texts import dials as dial_texts
 
 
 def _preprocess(self: gr.Image, payload: Any) -> Any:
@@ -50,7 +52,7 @@ class Inputs:
 
     picture: gr.Image
     examples: gr.HTML
-    cutout_view: gr.Image
+    cutout_view: gr.HTML
     warnings: gr.Markdown
     s1: gr.Slider
     s2: gr.Slider
@@ -62,6 +64,8 @@ class Inputs:
     eta: gr.Slider
     first_seed: gr.Number
     random_seed: gr.Checkbox
+    run_on_release: gr.Checkbox
+    asked: gr.State
     elevation_deg: gr.Slider
     foreground: gr.Slider
     cutout: gr.Dropdown
@@ -108,19 +112,7 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
         elem_id="picture",
     )
     row = example_row(examples)
-    cutout_view = gr.Image(
-        label=texts.CUTOUT,
-        type="pil",
-        image_mode="RGBA",
-        format="png",
-        height=200,
-        interactive=False,
-        buttons=[],
-        visible=False,
-        alt_text=texts.CUTOUT,
-        elem_id="cutout",
-        elem_classes="checkerboard",
-    )
+    cutout_view = coach(elem_id="cutout")
     warnings = gr.Markdown(visible=False, elem_id="warnings")
     return {
         "picture": picture,
@@ -193,7 +185,15 @@ def _advanced_run(start: Defaults, rules: Sequence[str]) -> dict[str, Any]:
             elem_id="seed",
         )
         random_seed = gr.Checkbox(False, label=texts.RANDOM_SEED, min_width=160)
+    run_on_release = gr.Checkbox(
+        False,
+        label=dial_texts.RUN_ON_RELEASE,
+        info=dial_texts.RUN_ON_RELEASE_INFO,
+        elem_id="run-on-release",
+    )
     return {
+        "run_on_release": run_on_release,
+        "asked": gr.State(0),
         "rule": rule,
         "cfg_scale": cfg_scale,
         "num_steps": num_steps,
@@ -214,6 +214,7 @@ def _advanced_picture(start: Defaults, cutouts: Sequence[str]) -> dict[str, Any]
         info=texts.ELEVATION_INFO,
         elem_id="elevation",
     )
+    elevation_sketch(start.elevation_deg, elem_id="elevation-sketch")
     foreground = gr.Slider(
         0.1,
         1.0,

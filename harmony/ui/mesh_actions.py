@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from harmony.serving.lane import Place
 from harmony.ui import settings, texts
 from harmony.ui.actions import Updates, session_of
 from harmony.ui.clock import ShareClock
@@ -17,7 +18,7 @@ from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.mesh_shelf import mesh_key
 from harmony.ui.mesh_turntable import mesh_turntable_value
 from harmony.ui.results import Results
-from harmony.ui.status import status_html
+from harmony.ui.status import status_html, waiting_html
 from harmony.ui.texts import mesh as mesh_texts
 from harmony.ui.visits import SampleFiles, Visits
 
@@ -35,6 +36,10 @@ class MeshActions:
             self.results.reconstruct: gr.update(interactive=not running),
             self.results.mesh_stop: gr.update(interactive=running),
         }
+
+    def waiting(self, place: Place) -> Updates:
+        """Say where in the queue the mesh waits; Stop takes it out."""
+        return self.buttons(running=True) | {self.results.mesh_status: waiting_html(place)}
 
     @in_plain_words
     def reconstruct(self, request: gr.Request, quality: str) -> Iterator[Updates]:

@@ -38,6 +38,7 @@ def test_stereo_finds_the_hollow(photographs, dish):
     after = volume_iou(*extract_surface(carved, grid), *truth)
     assert after > before + 0.1
     assert (carved <= hull + 1e-6).all()
+    assert 0 <= trust.min() <= trust.max() <= 1
     assert told == sorted(told)
     assert len(told) == 16
 
