@@ -3,3 +3,5 @@
 The package is one road; every module is one stage with one public verb:
 `background`, `framing`, `models`, `sampling`, `scoring`, `reconstruction`, `export`.
 """
+
+__version__ = "0.1.0"

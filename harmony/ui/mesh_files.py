@@ -22,7 +22,7 @@ class MeshFiles:
 
     def __init__(self, mesh: Mesh, views: Views, folder: Path) -> None:
         """Write nothing yet."""
-        self._mesh, self._views, self._folder = mesh, views, folder
+        self._mesh, self._views, self.folder = mesh, views, folder
         self._written: dict[str, Path] = {}
         self._lock = threading.Lock()
 
@@ -42,12 +42,12 @@ class MeshFiles:
         from harmony.reconstruction.files import write_mesh
 
         if name != "obj":
-            return write_mesh(self._mesh, self._folder / f"mesh.{name}", views=self._views)
+            return write_mesh(self._mesh, self.folder / f"mesh.{name}", views=self._views)
         # An OBJ is three files: the shape, its material and its picture.
-        beside = self._folder / "obj"
+        beside = self.folder / "obj"
         beside.mkdir(exist_ok=True)
         write_mesh(self._mesh, beside / "mesh.obj", views=self._views)
-        archive = self._folder / "mesh-obj.zip"
+        archive = self.folder / "mesh-obj.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
             for file in sorted(beside.iterdir()):
                 opened.write(file, file.name)
