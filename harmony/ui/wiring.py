@@ -13,6 +13,7 @@ import gradio as gr
 from harmony.ui import plans, texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
+from harmony.ui.coach_actions import CoachActions, bind_coach
 from harmony.ui.compare import CompareActions
 from harmony.ui.errors import in_plain_words
 from harmony.ui.examples import Example, chosen_example
@@ -28,9 +29,9 @@ CUTOUT_LANE = "cutout"
 
 def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) -> None:
     """Cut out whatever picture comes, and follow the guidance rule."""
-    inputs = actions.inputs
+    inputs, coach = actions.inputs, CoachActions(actions)
     shown: dict[str, Any] = {
-        "fn": actions.cut_out,
+        "fn": coach.show,
         "inputs": [inputs.picture, *inputs.framing],
         "outputs": [inputs.cutout_view, inputs.warnings],
         "concurrency_id": CUTOUT_LANE,
@@ -40,6 +41,7 @@ def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) ->
         "api_visibility": "private",
     }
     gr.on([inputs.picture.input, inputs.picture.clear, inputs.cutout.input], **shown)
+    bind_coach(coach, shown)
 
     @in_plain_words
     def choose(request: gr.Request, event: gr.EventData) -> dict[Any, Any]:

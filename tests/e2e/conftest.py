@@ -25,7 +25,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = [
     "--headless",
     "--no-sandbox",
-    "--disable-gpu",
+    # A WebGL in software, so that the 3D viewer really draws.
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
