@@ -24,8 +24,9 @@ def serve(options: argparse.Namespace) -> None:
     from harmony.serving.server_folder import ServerFolder
     from harmony.serving.shutdown import shut_down, stop_signal
     from harmony.ui.examples import load_examples
-    from harmony.ui.loading import standard_defaults, standard_engine
+    from harmony.ui.loading import standard_defaults
     from harmony.ui.page import build_demo, launch_settings
+    from harmony.ui.pooled_engine import build_engine
     from harmony.ui.turns import Turns
     from harmony.ui.visits import Visits
 
@@ -34,8 +35,8 @@ def serve(options: argparse.Namespace) -> None:
     folder = ServerFolder(options.cache_dir)
     # Where Gradio keeps uploads; it serves files of this folder and of no other.
     os.environ["GRADIO_TEMP_DIR"] = str(folder.files)
-    engine = standard_engine(options.model, options.device)
-    lane = Lane(max_waiting=options.max_queue)
+    engine = build_engine(options)
+    lane = Lane(len(options.gpus or (None,)), max_waiting=options.max_queue)
     demo = build_demo(
         engine,
         defaults=standard_defaults(options.model),
@@ -58,7 +59,12 @@ def serve(options: argparse.Namespace) -> None:
         **launch_settings(engine, lane),
     )
     stop.wait()
-    shut_down(demo, lane, folder.remove)
+
+    def clean_up() -> None:
+        engine.close()
+        folder.remove()
+
+    shut_down(demo, lane, clean_up)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,6 +14,7 @@ import os
 import queue
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -171,6 +172,19 @@ class WorkerPool:
         finally:
             work.close()  # pyright: ignore[reportAttributeAccessIssue]
             self._free.put(worker)
+
+    def start(self, method: str) -> list[Any]:
+        """Start every worker by calling a method in each, all at once; returns what they return.
+
+        Call it while none of them works.
+        """
+        taken = [self._free.get() for _ in self.workers]
+        try:
+            with ThreadPoolExecutor(len(taken)) as threads:
+                return list(threads.map(lambda worker: next(worker.run(method)), taken))
+        finally:
+            for worker in reversed(self.workers):
+                self._free.put(worker)
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Return what a method returns that is no generator."""

@@ -6,11 +6,11 @@ import functools
 import sys
 
 import app
-from harmony.ui import loading
+from harmony.ui import pooled_engine
 from tests.page_fakes import fake_engine
 
 if __name__ == "__main__":
     seconds = float(sys.argv[1])
     make = functools.partial(fake_engine, step_seconds=seconds)
-    loading.standard_engine = lambda *_, **__: make()
+    pooled_engine.standard_engine = lambda *_, **__: make()
     app.main(sys.argv[2:])
