@@ -71,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the command line asks for."""
     options = parse_options(arguments)
     set_environment(options)
+    if options.doctor:
+        from harmony.serving.doctor import report
+
+        raise SystemExit(report(options))
     try:
         serve(options)
     except ValueError as error:

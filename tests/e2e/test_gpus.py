@@ -18,7 +18,7 @@ from harmony.ui.turns import Turns
 from tests.page_fakes import fake_engine
 
 PATIENCE = 120
-LONG = 2000
+LONG = 1000
 
 
 class Page:
