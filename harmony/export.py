@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -20,6 +18,7 @@ from harmony.cameras import Cameras, target_cameras
 from harmony.pipeline import Sample, to_uint8
 from harmony.recipe import recipe_png_info, recipe_to_json
 from harmony.records import CDScore, Recipe, Views
+from harmony.whole_file import whole_file
 
 GIF_FRAME_MS = 120
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -188,12 +187,12 @@ def write_zip(path: Path, samples: Sequence[Sample], recipe: Recipe) -> Path:
     if not samples:
         raise ValueError("There is no finished sample to write.")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".zip-") as folder:
-            unfinished = Path(folder) / "run.zip"
-            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-                for name, content in (*run_files(samples, recipe), *_zip_extras(samples)):
-                    archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
-            os.replace(unfinished, path)  # noqa: PTH105
+        with (
+            whole_file(path) as unfinished,
+            zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive,
+        ):
+            for name, content in (*run_files(samples, recipe), *_zip_extras(samples)):
+                archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
     except OSError as error:
         raise ValueError(f"The zip {path} cannot be written: {error.strerror}.") from error
     return path

@@ -29,6 +29,7 @@ from harmony.ui.events import (
     Stage,
     Step,
 )
+from harmony.ui.faults import guarded
 from harmony.ui.lazy import Lazy
 from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
@@ -100,6 +101,7 @@ class Engine:
         prepared, warnings = self._prepare(read_image(picture), framing, PREVIEW_SIZE)
         return prepared.cutout, warnings
 
+    @guarded
     def suggest_name(self, picture: Path, framing: Framing) -> str:
         """Return the scorer's guess of what the picture shows.
 
@@ -111,6 +113,7 @@ class Engine:
         prepared, _ = self._prepare(read_image(picture), framing, PREVIEW_SIZE)
         return self.scorer.get().suggest_name(prepared.reference)[0]
 
+    @guarded
     def generate(self, picture: Path, settings: Settings, folder: Path) -> Iterator[Event]:
         """Paint one sample for each seed.
 
@@ -152,6 +155,7 @@ class Engine:
         seconds = time.monotonic() - started
         yield RunReady(_write_run(settings, recipe, samples, folder, seconds))
 
+    @guarded
     def score(self, views_zip: Path, object_name: str) -> dict[str, Any]:
         """Return the CD score of a zip of views.
 

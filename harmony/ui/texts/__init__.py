@@ -182,7 +182,6 @@ NOT_OFFERED = "{name} is {value!r}; it must be one of {choices}."
 BAD_ZIP = "This is not a zip of views as this page writes it; use the file from “16 views (.zip)”."
 NOT_FINISHED = "Only a finished sample of your own can be chosen; press Generate to make one."
 GONE = "This result is no longer kept; generate it again."
-UNEXPECTED = "Something unexpected went wrong ({kind}); nothing you had is lost."
 
 
 def duration(seconds: float) -> str:
