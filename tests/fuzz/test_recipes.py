@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw
 
 from harmony.background import CUTOUTS
 from harmony.export import png_bytes
-from harmony.recipe import MAX_CHARACTERS, recipe_from_json, recipe_from_png, recipe_to_json
+from harmony.json_fields import MAX_CHARACTERS
+from harmony.recipe import recipe_from_json, recipe_from_png, recipe_to_json
 from harmony.records import Guidance, Recipe, SamplerSettings
 from harmony.ui.api import Api
 from harmony.ui.errors import MAX_SENTENCE, in_plain_words
