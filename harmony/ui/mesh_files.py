@@ -12,7 +12,8 @@ from harmony.ui.settings import MESH_FORMATS, choice
 from harmony.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from harmony.records import Mesh, Views
+    from harmony.reconstruction.records import Photographs
+    from harmony.records import Mesh
 
 
 class MeshFiles:
@@ -21,9 +22,9 @@ class MeshFiles:
     Writing a GLB or an OBJ paints a texture, which may take longer than the mesh itself did.
     """
 
-    def __init__(self, mesh: Mesh, views: Views, folder: Path) -> None:
+    def __init__(self, mesh: Mesh, photographs: Photographs, folder: Path) -> None:
         """Write nothing yet."""
-        self._mesh, self._views, self._folder = mesh, views, folder
+        self._mesh, self._photographs, self._folder = mesh, photographs, folder
         self._written: dict[str, Path] = {}
         self._lock = threading.Lock()
 
@@ -47,7 +48,7 @@ class MeshFiles:
             if name == "obj":
                 self._write_obj(unfinished)
             else:
-                write_mesh(self._mesh, unfinished, views=self._views)
+                write_mesh(self._mesh, unfinished, photographs=self._photographs)
         return final
 
     def _write_obj(self, archive: Path) -> None:
@@ -56,7 +57,7 @@ class MeshFiles:
 
         beside = archive.with_name("obj")
         beside.mkdir()
-        write_mesh(self._mesh, beside / "mesh.obj", views=self._views)
+        write_mesh(self._mesh, beside / "mesh.obj", photographs=self._photographs)
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
             for file in sorted(beside.iterdir()):
                 opened.write(file, file.name)

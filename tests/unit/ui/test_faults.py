@@ -165,7 +165,7 @@ def test_a_mesh_file_is_whole_or_not_there(tmp_path, monkeypatch):
     from harmony.reconstruction import files
     from harmony.ui.mesh_files import MeshFiles
 
-    def half(mesh, path, *, views=None):
+    def half(mesh, path, **options):
         path.write_bytes(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
