@@ -25,6 +25,11 @@ ALPHA = "alpha"
 SHIPPED = "u2netp"
 FETCHED_MEGABYTES = {"isnet-general-use": 179, "birefnet-general-lite": 224}
 """Models on demand and the size of their download."""
+FETCHED_SHA256 = {
+    "isnet-general-use": "60920e99c45464f2ba57bee2ad08c919a52bbf852739e96947fbb4358c0d964a",
+    "birefnet-general-lite": "5600024376f572a557870a5eb0afb1e5961636bef4e1e22132025467d0f03333",
+}
+"""rembg checks a download by MD5, and not at all once the file is there."""
 CUTOUTS = (SHIPPED, *FETCHED_MEGABYTES, NO_CUTOUT)
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / SHIPPED
@@ -102,17 +107,27 @@ class CutoutModels:
             raise ValueError(
                 f"There is no cut-out model {name!r}; use one of {', '.join(CUTOUTS)}."
             )
-        if not _is_cached(name):
-            if is_offline():
-                raise ValueError(
-                    f"The cut-out model {name} is not on this machine, and this server is to "
-                    f"stay offline; use {SHIPPED}, which is here."
-                )
-            self._on_message(
-                f"Downloading the cut-out model {name} ({FETCHED_MEGABYTES[name]} MB), once."
+        path = _cached(name) or self._fetch(name)
+        if _sha256(path) != FETCHED_SHA256[name]:
+            raise ValueError(
+                f"{path} is damaged or not the expected file; delete it to have it downloaded "
+                f"anew, or use {SHIPPED}."
             )
+        return new_session(name, providers=["CPUExecutionProvider"])
+
+    def _fetch(self, name: str) -> Path:
+        from rembg.sessions import sessions
+
+        if is_offline():
+            raise ValueError(
+                f"The cut-out model {name} is not on this machine, and this server is to "
+                f"stay offline; use {SHIPPED}, which is here."
+            )
+        self._on_message(
+            f"Downloading the cut-out model {name} ({FETCHED_MEGABYTES[name]} MB), once."
+        )
         try:
-            return new_session(name, providers=["CPUExecutionProvider"])
+            return Path(sessions[name].download_models())
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"The cut-out model {name} could not be downloaded; go online once, or use "
@@ -137,11 +152,17 @@ class CutoutModels:
         )
 
 
-def _is_cached(name: str) -> bool:
-    """Whether rembg's own cache holds the model."""
+def _cached(name: str) -> Path | None:
+    """Return the model's file in rembg's own cache, if it is there."""
     from rembg.sessions import sessions
 
-    return sessions[name].resolve_existing(f"{name}.onnx") is not None
+    found = sessions[name].resolve_existing(f"{name}.onnx")
+    return None if found is None else Path(found)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verified_weights(folder: Path) -> Path:
@@ -156,8 +177,13 @@ def verified_weights(folder: Path) -> Path:
             raise ValueError(
                 f"{file.name} is missing in {folder}; fetch the repository's weights again."
             )
-    expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
-    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+    try:
+        expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{card.name} in {folder} is damaged; fetch the repository's weights again."
+        ) from error
+    if _sha256(path) != expected:
         raise ValueError(
             f"{path.name} in {folder} is damaged; fetch the repository's weights again."
         )

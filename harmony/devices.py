@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+NO_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+"""Of MPS, the CPU's allocator on Linux and Windows, and CUDA's libraries."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -64,6 +66,13 @@ def prefers_single_samples(device: torch.device) -> bool:
     nothing from a larger batch; a GPU gains much.
     """
     return device.type == "cpu"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the error says that memory ran out: each device says it in its own words."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in NO_MEMORY_WORDS)
 
 
 def release_memory(device: torch.device) -> None:

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import math
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -23,6 +21,7 @@ from harmony.recipe import recipe_png_info, recipe_to_json
 from harmony.records import CDScore, Recipe, Views
 from harmony.scoring_report import RunMeasures, run_json, sample_json
 from harmony.video import turntable_mp4
+from harmony.whole_file import whole_file
 
 GIF_FRAME_MS = 120
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -275,12 +274,12 @@ def write_zip(path: Path, samples: Sequence[Sample], recipe: Recipe) -> Path:
     if not samples:
         raise ValueError("There is no finished sample to write.")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".zip-") as folder:
-            unfinished = Path(folder) / "run.zip"
-            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-                for name, content in zip_files(samples, recipe):
-                    archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
-            os.replace(unfinished, path)  # noqa: PTH105
+        with (
+            whole_file(path) as unfinished,
+            zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive,
+        ):
+            for name, content in zip_files(samples, recipe):
+                archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
     except OSError as error:
         raise ValueError(f"The zip {path} cannot be written: {error.strerror}.") from error
     return path

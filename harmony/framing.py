@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -35,7 +33,7 @@ def validate_elevation(elevation_deg: float) -> float:
     Raises:
         ValueError: It is not a number from -90 to 90.
     """
-    if not math.isfinite(elevation_deg) or abs(elevation_deg) > STEEPEST_DEG:
+    if not -STEEPEST_DEG <= elevation_deg <= STEEPEST_DEG:
         raise ValueError(
             f"The elevation is {elevation_deg}; it must be a number of degrees from -90 to 90."
         )
@@ -50,7 +48,7 @@ def validate_foreground(foreground: float | None) -> float | None:
     """
     if foreground is None:
         return None
-    if not math.isfinite(foreground) or not MIN_FOREGROUND <= foreground <= 1.0:
+    if not MIN_FOREGROUND <= foreground <= 1.0:
         raise ValueError(
             f"The foreground share is {foreground}; it must be a number from {MIN_FOREGROUND} to 1."
         )

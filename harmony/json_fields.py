@@ -49,7 +49,7 @@ def as_table(
     if missing := sorted(names - set(found)):
         raise ValueError(f"The {what} lacks {', '.join(missing)}.")
     if unknown := sorted(set(found) - names - optional):
-        raise ValueError(f"The {what} has unknown entries: {', '.join(unknown)[:MAX_NAME]}.")
+        raise ValueError(f"The {what} has unknown entries: {ascii(unknown)[1:-1][:MAX_NAME]}.")
     return found
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from harmony.background import ALPHA, CutoutModels, has_mask, remove_background
-from harmony.devices import prefers_single_samples, release_memory
+from harmony.devices import is_out_of_memory, prefers_single_samples, release_memory
 from harmony.framing import (
     cutout_warnings,
     frame_reference,
@@ -199,8 +199,7 @@ def _run(
     seeds_per_pass: int,
     preview_every: int,
 ) -> Generator[StepEvent | SampleEvent]:
-    with torch.inference_mode():
-        condition = model.encode_reference(reference)
+    condition = _encoded(model, reference)
     passes = _split(recipe.seeds, seeds_per_pass)
     done, halved, notice = 0, False, None
     while done < len(passes):
@@ -210,12 +209,11 @@ def _run(
                 yield replace(event, notice=notice)
                 notice = None
             samples = walker.finish(scorer)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             if halved or len(passes[done]) == 1:
-                raise ValueError(
-                    f"The {model.device.type} device has too little memory for this; "
-                    "use fewer seeds at once or --device cpu."
-                ) from error
+                raise _too_little_memory(model.device, len(passes[done])) from error
             samples = None
         # Outside of the handler, whose traceback would keep the tensors alive.
         if samples is None:
@@ -228,6 +226,24 @@ def _run(
             continue
         yield from (SampleEvent(sample) for sample in samples)
         done += 1
+
+
+def _encoded(model: MultiviewDenoiser, reference: ReferenceImage) -> Condition:
+    try:
+        with torch.inference_mode():
+            return model.encode_reference(reference)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _too_little_memory(model.device, 1) from error
+
+
+def _too_little_memory(device: torch.device, count: int) -> ValueError:
+    ways = [
+        *(["use fewer seeds at once"] if count > 1 else []),
+        *(["free some of it"] if device.type == "cpu" else ["free some of it", "use --device cpu"]),
+    ]
+    return ValueError(f"The {device.type} device has too little memory: {' or '.join(ways)}.")
 
 
 class _Pass:

@@ -264,10 +264,10 @@ def recipe_from_png(data: bytes) -> Recipe:
     """
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            assert isinstance(image, PngImagePlugin.PngImageFile)
-            text = image.text.get(PNG_KEY)
+            # `image.text` would decode the pixels to look for what stands behind them.
+            text = image.info.get(PNG_KEY)
     except Exception as error:  # a decoder may raise anything on damaged data
         raise ValueError("The picture is not a PNG file that can be read.") from error
-    if text is None:
+    if not isinstance(text, str):
         raise ValueError("The PNG file carries no recipe.")
     return recipe_from_json(text)

@@ -6,6 +6,7 @@ for it; "ViT-L-14-quickgelu/openai" is the published protocol's and is fetched o
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ WRONG_ACTIVATION = "ViT-L-14/openai"
 SMALL_ENCODER_DIR = Path(__file__).resolve().parents[1] / "weights" / "clip-small"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 NAMES_FILE = "names.json"
+CARD_FILE = "card.json"
 MAX_BATCH = 256
 
 
@@ -129,10 +131,30 @@ def _load_folder(folder: Path, name: str, device: torch.device | str) -> ClipEnc
     for file in ("open_clip_config.json", WEIGHTS_FILE):
         if not (folder / file).is_file():
             raise ValueError(f"The CLIP folder {folder} has no {file}; train or fetch it first.")
-    names: tuple[str, ...] = ()
-    if (folder / NAMES_FILE).is_file():
-        names = tuple(json.loads((folder / NAMES_FILE).read_text(encoding="utf-8")))
-    return _build(f"local-dir:{folder}", None, name, names, device)
+    _check_weights(folder)
+    try:
+        names = _read_json(folder / NAMES_FILE, [])
+        return _build(f"local-dir:{folder}", None, name, tuple(names), device)
+    except Exception as error:  # open_clip raises many things on files that do not fit
+        raise ValueError(
+            f"The CLIP model in {folder} cannot be loaded ({type(error).__name__}); restore its "
+            "files from the repository, or export it again."
+        ) from error
+
+
+def _read_json(path: Path, absent: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else absent
+
+
+def _check_weights(folder: Path) -> None:
+    """Compare the weights with the sha256 of the folder's card, where it has one."""
+    try:
+        expected = _read_json(folder / CARD_FILE, {}).get("weights_sha256")
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{folder / CARD_FILE} is not a model card; restore the file.") from error
+    weights = folder / WEIGHTS_FILE
+    if expected and hashlib.sha256(weights.read_bytes()).hexdigest() != expected:
+        raise ValueError(f"{weights} is damaged or not the file of its card; restore it.")
 
 
 def _load_published(encoder: str, device: torch.device | str) -> ClipEncoder:
@@ -146,7 +168,13 @@ def _load_published(encoder: str, device: torch.device | str) -> ClipEncoder:
             f"CLIP encoder is {encoder!r}; use {DEFAULT_ENCODER!r}, a folder, or open_clip's "
             f"'model/pretrained' such as {PUBLISHED_ENCODER!r}."
         )
-    return _build(model_name, pretrained, encoder, (), device)
+    try:
+        return _build(model_name, pretrained, encoder, (), device)
+    except Exception as error:  # whatever the hub, the network or a broken download raises
+        raise ValueError(
+            f"The CLIP encoder {encoder} could not be fetched or read ({type(error).__name__}); "
+            f"go online once, or use {DEFAULT_ENCODER!r}, which is already here."
+        ) from error
 
 
 def _build(

@@ -73,7 +73,7 @@ def load_flow(
         return FlowEstimator(DIS, _load_dis())
     try:
         return FlowEstimator(RAFT, _load_raft(device))
-    except (URLError, OSError) as error:
+    except (URLError, OSError, RuntimeError) as error:  # torch raises the last for a wrong hash
         if choice == RAFT:
             raise ValueError(
                 f"RAFT's weights could not be fetched ({error}); use --flow {DIS}."

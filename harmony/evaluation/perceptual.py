@@ -33,18 +33,23 @@ def load_lpips(folder: Path | None, device: torch.device) -> Perceptual | None:
         device: Where it computes.
 
     Raises:
-        ValueError: A folder is given and a file is missing in it.
+        ValueError: A folder is given and a file is missing or damaged in it.
     """
     if folder is None:
         return None
     for name in (VGG_FILE, LINEAR_FILE):
         if not (folder / name).is_file():
             raise ValueError(f"The LPIPS folder {folder} has no {name}.")
-    return build_lpips(
-        torch.load(folder / VGG_FILE, map_location="cpu", weights_only=True),
-        torch.load(folder / LINEAR_FILE, map_location="cpu", weights_only=True),
-        device,
-    )
+    return build_lpips(_read(folder / VGG_FILE), _read(folder / LINEAR_FILE), device)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file may raise anything
+        raise ValueError(
+            f"{path} is damaged or holds no weights ({type(error).__name__}); fetch it again."
+        ) from error
 
 
 def build_lpips(

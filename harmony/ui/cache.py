@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-MEMORY_BYTES = 256 * 2**20
+MEMORY_BYTES = 64 * 2**20
 DISK_BYTES = 2 * 2**30
 MAX_AGE_SECONDS = 7 * 24 * 3600.0
 UNFINISHED_SECONDS = 3600.0

@@ -28,6 +28,7 @@ from harmony.ui.events import (
     RunReady,
     Stage,
 )
+from harmony.ui.faults import guarded
 from harmony.ui.lazy import Lazy
 from harmony.ui.mesh_building import building
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
@@ -106,6 +107,7 @@ class Engine:
         prepared, warnings = self._prepare(read_image(picture), framing, PREVIEW_SIZE)
         return prepared.cutout, warnings
 
+    @guarded
     def suggest_name(self, picture: Path, framing: Framing) -> str:
         """Return the scorer's guess of what the picture shows.
 
@@ -117,6 +119,7 @@ class Engine:
         prepared, _ = self._prepare(read_image(picture), framing, PREVIEW_SIZE)
         return self.scorer.get().suggest_name(prepared.reference)[0]
 
+    @guarded
     def generate(self, picture: Path, settings: Settings, folder: Path) -> Iterator[Event]:
         """Paint one sample for each seed.
 
@@ -203,6 +206,7 @@ class Engine:
         units = len(branch_weights(guidance)) * settings.num_steps * settings.instances
         return self.pace.seconds(BRANCH_STEP, units)
 
+    @guarded
     def score(self, views_zip: Path, object_name: str) -> dict[str, Any]:
         """Return the CD score of a zip of views.
 

@@ -30,3 +30,8 @@ class Lazy(Generic[T]):
             finally:
                 self.state = "asleep" if self._loaded is None else "ready"
             return loaded
+
+    def drop(self) -> None:
+        """Forget it, so that the next use loads it again."""
+        with self._lock:
+            self._loaded, self.state = None, "asleep"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harmony.ui import texts
 from harmony.ui.settings import MESH_FORMATS, choice
+from harmony.whole_file import whole_file
 
 if TYPE_CHECKING:
     from harmony.reconstruction.records import Photographs
@@ -42,15 +43,21 @@ class MeshFiles:
     def _write(self, name: str) -> Path:
         from harmony.reconstruction.files import write_mesh
 
-        if name != "obj":
-            path = self.folder / f"mesh.{name}"
-            return write_mesh(self._mesh, path, photographs=self._photographs)
-        # An OBJ is three files: the shape, its material and its picture.
-        beside = self.folder / "obj"
-        beside.mkdir(exist_ok=True)
+        final = self.folder / ("mesh-obj.zip" if name == "obj" else f"mesh.{name}")
+        with whole_file(final) as unfinished:
+            if name == "obj":
+                self._write_obj(unfinished)
+            else:
+                write_mesh(self._mesh, unfinished, photographs=self._photographs)
+        return final
+
+    def _write_obj(self, archive: Path) -> None:
+        """Write a zip: an OBJ is three files, the shape, its material and its picture."""
+        from harmony.reconstruction.files import write_mesh
+
+        beside = archive.with_name("obj")
+        beside.mkdir()
         write_mesh(self._mesh, beside / "mesh.obj", photographs=self._photographs)
-        archive = self.folder / "mesh-obj.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
             for file in sorted(beside.iterdir()):
                 opened.write(file, file.name)
-        return archive

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from harmony.ui import texts
@@ -30,7 +29,7 @@ def whole_number(name: str, value: object, low: int, high: int) -> int:
     wrong = ValueError(texts.NOT_WHOLE.format(name=name, low=low, high=high))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong
-    if not math.isfinite(value) or value != int(value) or not low <= value <= high:
+    if not low <= value <= high or value != int(value):
         raise wrong
     return int(value)
 
@@ -44,7 +43,8 @@ def number(name: str, value: object, low: float, high: float) -> float:
     wrong = ValueError(texts.NOT_NUMBER.format(name=name, low=low, high=high))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong
-    if not math.isfinite(value) or not low <= value <= high:
+    # Neither NaN nor an infinity lies between, nor an integer too large for a float.
+    if not low <= value <= high:
         raise wrong
     return float(value)
 
@@ -121,6 +121,8 @@ class Settings:
         number(texts.ETA, self.eta, 0.0, 1.0)
         whole_number(texts.INSTANCES, self.instances, 1, MAX_INSTANCES)
         whole_number(texts.FIRST_SEED, self.first_seed, 0, MAX_SEED)
+        if not isinstance(self.object_name, str):
+            raise ValueError(texts.NO_NAME)
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -124,7 +124,7 @@ def read_recipe(file: Path) -> Recipe:
         return recipe_from_png(file.read_bytes())
     with file.open("rb") as opened:
         content = opened.read(4 * MAX_CHARACTERS + 1)
-    return recipe_from_json(content.decode("utf-8", errors="replace"))
+    return recipe_from_json(content.decode("utf-8-sig", errors="replace"))
 
 
 def file_sha256(file: Path) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 from pathlib import Path
+
+from PIL import Image
 
 from harmony.ui import texts
 
@@ -13,6 +16,8 @@ MEMBER = re.compile(r"(?:(seed-\d{1,19})/)?(view-\d{2}(?:\.alpha)?\.png)")
 MAX_MEMBERS = 4096
 MAX_BYTES = 4_000_000
 """Of one picture, unpacked; 512 x 512 pixels need less than 1 MB."""
+MAX_SIDE = 1024
+"""Of one picture, in pixels."""
 
 
 def unpack_views(archive: Path, folder: Path) -> tuple[Path, ...]:
@@ -28,19 +33,33 @@ def unpack_views(archive: Path, folder: Path) -> tuple[Path, ...]:
     Raises:
         ValueError: It is no such archive.
     """
+    contents = _contents(archive)
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return tuple(folder / name for name in sorted(contents) if not name.endswith(".alpha.png"))
+
+
+def _contents(archive: Path) -> dict[str, bytes]:
+    """Return the first sample's pictures by file name, read and checked, nothing written yet."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = _members(opened)
-            folder.mkdir()
-            for name, member in members.items():
-                with opened.open(member) as packed:
-                    content = packed.read(MAX_BYTES + 1)
-                if len(content) > MAX_BYTES:
-                    raise ValueError(texts.BAD_ZIP)
-                (folder / name).write_bytes(content)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            return {name: _picture(opened, member) for name, member in _members(opened).items()}
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged archive makes zlib, lzma, struct and others raise
         raise ValueError(texts.BAD_ZIP) from error
-    return tuple(folder / name for name in sorted(members) if not name.endswith(".alpha.png"))
+
+
+def _picture(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    with opened.open(member) as packed:
+        content = packed.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(texts.BAD_ZIP)
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+        if max(picture.size) > MAX_SIDE:
+            raise ValueError(texts.BAD_ZIP)
+    return content
 
 
 def _members(opened: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -51,7 +70,10 @@ def _members(opened: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     found: dict[str | None, dict[str, zipfile.ZipInfo]] = {}
     for entry in entries:
         if match := MEMBER.fullmatch(entry.filename):
-            found.setdefault(match[1], {})[match[2]] = entry
+            sample = found.setdefault(match[1], {})
+            if match[2] in sample:
+                raise ValueError(texts.BAD_ZIP)
+            sample[match[2]] = entry
     if not found:
         raise ValueError(texts.BAD_ZIP)
     return next(iter(found.values()))

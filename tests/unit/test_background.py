@@ -132,6 +132,23 @@ def test_a_damaged_or_missing_network_is_named(tmp_path):
         CutoutModels(shipped=tmp_path).mask(photo(), "u2netp")
 
 
+@pytest.mark.parametrize("card", ["", "{}", "[]", "{"])
+def test_a_damaged_card_of_the_shipped_network_is_named(tmp_path, card):
+    shutil.copy(WEIGHTS / "u2netp.onnx", tmp_path)
+    (tmp_path / "card.json").write_text(card)
+    with pytest.raises(ValueError, match=r"card.json .* is damaged"):
+        CutoutModels(shipped=tmp_path).mask(photo(), "u2netp")
+
+
+@pytest.mark.parametrize("model", ["isnet-general-use", "birefnet-general-lite"])
+def test_a_damaged_download_is_named_and_never_opened(model, monkeypatch, tmp_path):
+    """rembg itself takes whatever lies in its cache."""
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    (tmp_path / f"{model}.onnx").write_bytes(b"half a downl")
+    with pytest.raises(ValueError, match=rf"{model}.onnx is damaged .* delete it"):
+        CutoutModels().mask(photo(), model)
+
+
 @pytest.mark.parametrize("model", ["isnet-general-use", "birefnet-general-lite"])
 def test_a_model_on_demand_says_so_and_fails_clearly_offline(model, monkeypatch, tmp_path):
     import pooch

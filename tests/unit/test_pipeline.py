@@ -205,10 +205,48 @@ def test_a_pass_is_halved_once_when_memory_runs_out(model):
         assert torch.equal(one.views.pixels, other.views.pixels)
 
 
-@pytest.mark.parametrize(("room", "per_pass"), [(1, 4), (0, 1)])
-def test_too_little_memory_is_said_plainly(room, per_pass):
-    with pytest.raises(ValueError, match="too little memory"):
+@pytest.mark.parametrize(("room", "per_pass", "fewer"), [(1, 4, True), (0, 1, False)])
+def test_too_little_memory_is_said_plainly(room, per_pass, fewer):
+    with pytest.raises(ValueError, match="too little memory") as refused:
         run(_SmallMemory(room), recipe((0, 1, 2, 3)), seeds_per_pass=per_pass)
+    # One seed cannot become fewer.
+    assert ("fewer seeds" in str(refused.value)) == fewer
+
+
+def test_one_seed_that_does_not_fit_is_refused_after_one_try():
+    model = _SmallMemory(0)
+    with pytest.raises(ValueError, match="too little memory"):
+        run(model, recipe((0,)))
+    assert model.encoded == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.0 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+@pytest.mark.parametrize("stage", ["encode_reference", "predict", "decode"])
+def test_every_device_and_stage_that_runs_out_of_memory_says_so(monkeypatch, stage, error):
+    def full(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(FakeDenoiser, stage, full)
+    with pytest.raises(ValueError, match="too little memory"):
+        run(FakeDenoiser(), recipe((0,)))
+
+
+def test_other_errors_of_a_network_are_not_taken_for_full_memory(monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    for stage in ("encode_reference", "predict"):
+        monkeypatch.setattr(FakeDenoiser, stage, broken)
+        with pytest.raises(RuntimeError, match="device-side"):
+            run(FakeDenoiser(), recipe((0,)))
 
 
 def test_views_that_are_not_finite_are_refused(model, monkeypatch):

@@ -207,7 +207,6 @@ def load(
     """Load weights and card from `folder`, strictly.
 
     Raises:
-        FileNotFoundError: A file is missing.
         ValueError: A file is damaged, or does not fit the network.
     """
     state, card = load_state(folder)

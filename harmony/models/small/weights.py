@@ -76,13 +76,13 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read (state dictionary in float32, card), checking the weights against the card's sha256.
 
     Raises:
-        FileNotFoundError: A file is missing; the message names it.
-        ValueError: A file is damaged or not the one that the card describes.
+        ValueError: A file is missing, damaged or not the one that the card describes; the
+            sentence names it.
     """
     weights, card_path = folder / WEIGHTS_FILE, folder / CARD_FILE
     for path in (weights, card_path):
         if not path.is_file():
-            raise FileNotFoundError(
+            raise ValueError(
                 f"{path} is missing; restore it from the repository or pass another --model."
             )
     try:

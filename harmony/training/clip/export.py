@@ -13,12 +13,11 @@ import torch
 from safetensors.torch import save
 
 from harmony.scoring import clean_object_name
-from harmony.scoring_encoder import NAMES_FILE, WEIGHTS_FILE
+from harmony.scoring_encoder import CARD_FILE, NAMES_FILE, WEIGHTS_FILE
 from harmony.training.clip.captions import name_group
 from harmony.training.clip.settings import open_clip_config
 
 CONFIG_FILE = "open_clip_config.json"
-CARD_FILE = "card.json"
 
 
 def suggestable_names(names: Sequence[str]) -> list[str]:

@@ -139,7 +139,8 @@ RESTORE = "Restore the settings from a recipe (.json, or a strip .png)"
 OTHER_PICTURE = "The recipe belongs to another picture; choose that one for the same result."
 OTHER_MODEL = "The recipe was made with the model {model}; this page runs another one."
 SCATTERED_SEEDS = "The recipe's seeds do not follow each other; the dials cannot say that."
-BAD_LINK = "The link says {name} = {value}, which is not a number that can be used."
+BAD_LINK = "The link says {name} = {value:.40}, which is not a number that can be used."
+NO_NAME = "The object name must be text; it says what the picture shows, such as “teapot”."
 LONG_NAME = "The object name may have at most {limit} characters."
 
 COMPARE = "Compare two settings at the same seed"
@@ -206,7 +207,6 @@ NOT_OFFERED = "{name} is {value!r}; it must be one of {choices}."
 BAD_ZIP = "This is not a zip of views as this page writes it; use the file from “16 views (.zip)”."
 NOT_FINISHED = "Only a finished sample of your own can be chosen; press Generate to make one."
 GONE = "This result is no longer kept; generate it again."
-UNEXPECTED = "Something unexpected went wrong ({kind}); nothing you had is lost."
 
 
 def duration(seconds: float) -> str:

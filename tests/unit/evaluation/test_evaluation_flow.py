@@ -1,5 +1,6 @@
 import socket
 import sys
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
@@ -136,6 +137,27 @@ def test_lpips_reads_vgg_before_each_pooling() -> None:
     expected = (difference * linear["lin0.model.1.weight"]).sum(dim=1).mean()
     assert float(measure(x, y)) == pytest.approx(float(expected), rel=1e-4)
     assert float(measure(x, x)) == 0
+
+
+def test_damaged_lpips_weights_are_named(tmp_path: Path) -> None:
+    for name in ("vgg16-397923af.pth", "vgg.pth"):
+        (tmp_path / name).write_bytes(b"half a downl")
+    with pytest.raises(ValueError, match=r"vgg16-397923af.pth is damaged"):
+        load_lpips(tmp_path, torch.device("cpu"))
+
+
+def test_raft_with_a_wrong_hash_is_refused_or_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(device: torch.device) -> None:
+        raise RuntimeError('invalid hash value (expected "1b8c9e55", got "00000000")')
+
+    monkeypatch.setattr(flow_module, "_load_raft", wrong)
+    with pytest.raises(ValueError, match="RAFT's weights could not be fetched"):
+        load_flow("raft-things", torch.device("cpu"), print)
+    said: list[str] = []
+    estimator = load_flow("auto", torch.device("cpu"), said.append)
+    assert estimator is not None
+    assert estimator.name == "lucas-kanade"
+    assert len(said) == 1
 
 
 def test_every_level_of_lpips_counts() -> None:

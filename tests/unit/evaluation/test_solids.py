@@ -9,6 +9,7 @@ def test_overlapping_boxes_become_one_solid():
     first = trimesh.creation.box((0.4, 0.3, 0.2))
     second = trimesh.creation.box((0.2, 0.2, 0.4))
     both = trimesh.util.concatenate([first, second])
+    assert isinstance(both, trimesh.Trimesh)
     faces = np.asarray(both.faces).copy()
     faces[::3] = faces[::3, ::-1]  # orientation means nothing
     vertices, solid = enclosed_solid(np.asarray(both.vertices), faces, spacing=0.02)

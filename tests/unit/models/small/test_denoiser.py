@@ -122,7 +122,7 @@ def test_saved_model_loads_strictly(tmp_path):
 
 
 def test_damaged_or_missing_files_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors is missing"):
+    with pytest.raises(ValueError, match=r"model\.safetensors is missing"):
         load_state(tmp_path)
     save_model(tmp_path, {"a": torch.zeros(3)}, {})
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
