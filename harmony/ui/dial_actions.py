@@ -63,6 +63,7 @@ def bind_dials(actions: DialActions, turns: Turns) -> None:
         *(results.status, results.turntable, results.details, results.runs, results.recipe_file),
         *(results.gallery, results.views_file, results.mesh_view, results.mesh_file),
         results.mesh_status,
+        results.mesh_turntable,
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     gr.on(
