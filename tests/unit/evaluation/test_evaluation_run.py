@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from harmony import processes
 from harmony.evaluation import __main__ as command
-from harmony.evaluation.__main__ import build_parser, join_processes, parse_metrics, run
+from harmony.evaluation.__main__ import build_parser, parse_metrics, run
 from harmony.evaluation.dataset import find_objects
 from harmony.evaluation.flow import FlowEstimator
 from harmony.evaluation.measurement import (
@@ -252,10 +253,10 @@ def test_more_processes_than_gpus_share_them(monkeypatch: pytest.MonkeyPatch) ->
     class State:
         num_processes, local_process_index = 4, 3
 
-        def __init__(self, *, cpu: bool) -> None:
+        def __init__(self, *, cpu: bool, **_: object) -> None:
             assert not cpu
 
-    monkeypatch.setattr(command, "PartialState", State)
-    monkeypatch.setattr(command, "choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(processes, "PartialState", State)
+    monkeypatch.setattr(processes, "choose_device", lambda name: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert join_processes("cuda")[1] == torch.device("cuda", 1)
+    assert processes.join_processes("cuda")[1] == torch.device("cuda", 1)
