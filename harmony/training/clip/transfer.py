@@ -46,6 +46,12 @@ IMAGE_NETWORK = "tf_efficientnet_lite2"
 RIDGE_STRENGTH = 3000.0
 CALIBRATION_SHARE = 5  # one name in so many is left out to find the temperature
 MAX_ABSTRACT_OBJECTS = 120
+KNOWN_LIMITS = (
+    "the order of words does not count; only whole words of CLIP's vocabulary have a vector",
+    "a text of unknown words alone is the zero vector: every cosine is 0, so there is no CD score",
+    "colours are known as words, not taught by pictures",
+    "a guess among 1,400 names is rarely more probable than a tenth, right or wrong",
+)
 
 
 @dataclass(frozen=True)
@@ -232,6 +238,7 @@ def transfer(options: argparse.Namespace, settings: TransferSettings) -> dict[st
             "image": "EfficientNet-Lite2, ImageNet-1k (Apache-2.0), frozen",
             "text": "vectors of words by all-MiniLM-L6-v2 (Apache-2.0), added up",
         },
+        "known_limits": list(KNOWN_LIMITS),
         "objects": {"training": len(work.training), "held_out": len(work.held_out)},
         "retrieval": {
             "held_out_names": measure(
