@@ -228,7 +228,7 @@ def sample_files(sample: Sample, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
 def run_files(
     samples: Sequence[Sample], recipe: Recipe, measures: RunMeasures | None = None
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield (relative path, content) of a run's folder; see `sample_files` and `scores_json`."""
+    """Yield (relative path, content) of a run's folder; see `sample_files`."""
     for sample in samples:
         for name, content in sample_files(sample, recipe):
             yield f"{seed_folder(sample.seed)}/{name}", content

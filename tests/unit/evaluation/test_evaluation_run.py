@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from harmony import processes
 from harmony.evaluation import __main__ as command
 from harmony.evaluation.__main__ import build_parser, parse_metrics, run
 from harmony.evaluation.dataset import find_objects
@@ -248,16 +247,3 @@ def test_spread_over_seeds_by_hand() -> None:
     assert seed_spread([one, other]) == pytest.approx(0.2 / 2**0.5)
     assert seed_spread([one, one]) == 0
     assert seed_spread([one]) is None
-
-
-def test_more_processes_than_gpus_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    class State:
-        num_processes, local_process_index = 4, 3
-
-        def __init__(self, *, cpu: bool, **_: object) -> None:
-            assert not cpu
-
-    monkeypatch.setattr(processes, "PartialState", State)
-    monkeypatch.setattr(processes, "choose_device", lambda name: torch.device("cuda"))
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert processes.join_processes("cuda")[1] == torch.device("cuda", 1)
