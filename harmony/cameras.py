@@ -17,6 +17,8 @@ VIEW_COUNT = 16
 ELEVATION_DEG = 30.0
 DISTANCE = 1.5
 FOCAL_AT_256 = 280.0
+TRAINED_ELEVATIONS_DEG = (-10.0, 40.0)
+"""Elevations of the input pictures that the models saw in training."""
 
 
 @dataclass(frozen=True)

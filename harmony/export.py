@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
@@ -9,10 +10,11 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from PIL import Image
 
@@ -20,6 +22,7 @@ from harmony.cameras import Cameras, target_cameras
 from harmony.pipeline import Sample, to_uint8
 from harmony.recipe import recipe_png_info, recipe_to_json
 from harmony.records import CDScore, Recipe, Views
+from harmony.video import turntable_mp4
 
 GIF_FRAME_MS = 120
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -35,6 +38,21 @@ def mask_images(views: Views) -> list[list[Image.Image]]:
     """Return greyscale masks, one list of N for each sample."""
     masks = to_uint8(views.alpha.expand_as(views.pixels))[..., 0]
     return [[Image.fromarray(mask) for mask in sample] for sample in masks]
+
+
+def cutout_images(views: Views) -> list[list[Image.Image]]:
+    """Return RGBA pictures without the white, one list of N for each sample.
+
+    Colour is straight: (pixels - (1 - alpha)) / alpha, and white where alpha is 0; on white they
+    are the views again, up to the rounding to bytes.
+    """
+    alpha = views.alpha.float()
+    colour = (views.pixels.float() - 1 + alpha) / alpha.clamp(min=1 / 255)
+    colour = torch.where(alpha > 0, colour, 1.0)
+    rgba = np.concatenate(
+        [to_uint8(colour), to_uint8(alpha.expand_as(views.pixels))[..., :1]], axis=-1
+    )
+    return [[Image.fromarray(view) for view in sample] for sample in rgba]
 
 
 def strip(images: Sequence[Image.Image]) -> Image.Image:
@@ -100,12 +118,11 @@ def camera_to_world_opengl(pose: Float[np.ndarray, "3 4"]) -> Float[np.ndarray, 
 
 
 def nerf_transforms_json(cameras: Cameras) -> str:
-    """Return `transforms.json` as NeRF programs read it, for `view-00.png` and on."""
+    """Return `transforms.json` as NeRF programs read it, for the RGBA `view-00.png` and on."""
     size, focal = cameras.image_size, float(cameras.intrinsics[0, 0])
     frames = [
         {
             "file_path": f"view-{index:02d}.png",
-            "mask_path": f"view-{index:02d}.alpha.png",
             "transform_matrix": camera_to_world_opengl(pose).tolist(),
         }
         for index, pose in enumerate(cameras.poses)
@@ -132,6 +149,37 @@ def scores_json(samples: Sequence[Sample], object_name: str) -> str:
     )
 
 
+SAMPLE_COLUMNS = ("seed", "object_name", "encoder", "scaling", "cd", "d", "s_var")
+VIEW_COLUMNS = ("view", "azimuth_deg", "elevation_deg", "distance", "text_similarity")
+
+
+def scores_csv(samples: Sequence[Sample], object_name: str, cameras: Cameras) -> str:
+    """Return a table with one row for each view of each scored sample.
+
+    The figures of the sample (`SAMPLE_COLUMNS`) repeat on its rows; `distance` and
+    `text_similarity` are the view's own terms of D and S_var. What is not finite stays empty.
+    """
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow((*SAMPLE_COLUMNS, *VIEW_COLUMNS))
+    for sample in samples:
+        if sample.score is None:
+            continue
+        score = sample.score
+        figures = map(_finite, (score.ratio, score.diversity, score.semantic_variance))
+        own = [sample.seed, object_name, score.encoder, score.scaling, *figures]
+        unknown = (None,) * len(cameras.poses)
+        terms = zip(
+            cameras.azimuths_deg.tolist(),
+            cameras.elevations_deg.tolist(),
+            map(_finite, score.view_distances or unknown),
+            map(_finite, score.text_similarities or unknown),
+            strict=True,
+        )
+        table.writerows([*own, view, *row] for view, row in enumerate(terms))
+    return buffer.getvalue()
+
+
 def _score(score: CDScore | None) -> dict[str, object] | None:
     if score is None:
         return None
@@ -151,14 +199,21 @@ def seed_folder(seed: int) -> str:
 
 
 def run_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
-    """Yield (relative path, content) of everything that a run leaves behind."""
+    """Yield (relative path, content) of a run's folder: RGB views on white, masks beside them.
+
+    A view carries the recipe of its own seed, so that it is the same alone and among others.
+    """
     for sample in samples:
-        folder = seed_folder(sample.seed)
+        folder, own = seed_folder(sample.seed), replace(recipe, seeds=(sample.seed,))
         views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
         for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
-            yield f"{folder}/view-{index:02d}.png", png_bytes(view)
+            yield f"{folder}/view-{index:02d}.png", png_bytes(view, own)
             yield f"{folder}/view-{index:02d}.alpha.png", png_bytes(mask)
-        yield f"{folder}/strip.png", png_bytes(strip(views), recipe)
+        yield f"{folder}/strip.png", png_bytes(strip(views), own)
+    yield from _records(samples, recipe)
+
+
+def _records(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
     yield "recipe.json", recipe_to_json(recipe).encode()
     yield "scores.json", scores_json(samples, recipe.object_name).encode()
     yield "cameras.json", cameras_json(_cameras(samples)).encode()
@@ -168,16 +223,24 @@ def _cameras(samples: Sequence[Sample]) -> Cameras:
     return target_cameras(samples[0].views.pixels.shape[-1])
 
 
-def _zip_extras(samples: Sequence[Sample]) -> Iterator[tuple[str, bytes]]:
-    transforms = nerf_transforms_json(_cameras(samples)).encode()
+def zip_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    """Yield (relative path, content) of the zip to take away: RGBA views, films, tables."""
+    cameras = _cameras(samples)
     for sample in samples:
-        folder = seed_folder(sample.seed)
-        yield f"{folder}/turntable.gif", turntable_gif(view_images(sample.views)[0])
-        yield f"{folder}/transforms.json", transforms
+        folder, own = seed_folder(sample.seed), replace(recipe, seeds=(sample.seed,))
+        views = view_images(sample.views)[0]
+        for index, view in enumerate(cutout_images(sample.views)[0]):
+            yield f"{folder}/view-{index:02d}.png", png_bytes(view, own)
+        yield f"{folder}/strip.png", png_bytes(strip(views), own)
+        yield f"{folder}/turntable.gif", turntable_gif(views)
+        yield f"{folder}/turntable.mp4", turntable_mp4(views, frame_ms=GIF_FRAME_MS)
+        yield f"{folder}/transforms.json", nerf_transforms_json(cameras).encode()
+    yield from _records(samples, recipe)
+    yield "scores.csv", scores_csv(samples, recipe.object_name, cameras).encode()
 
 
 def write_zip(path: Path, samples: Sequence[Sample], recipe: Recipe) -> Path:
-    """Write one zip of a run: `run_files`, and a turntable and `transforms.json` for each seed.
+    """Write one zip of a run (`zip_files`).
 
     Returns:
         `path`, which holds either the whole archive or what it held before.
@@ -191,7 +254,7 @@ def write_zip(path: Path, samples: Sequence[Sample], recipe: Recipe) -> Path:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".zip-") as folder:
             unfinished = Path(folder) / "run.zip"
             with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-                for name, content in (*run_files(samples, recipe), *_zip_extras(samples)):
+                for name, content in zip_files(samples, recipe):
                     archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
             os.replace(unfinished, path)  # noqa: PTH105
     except OSError as error:

@@ -11,6 +11,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
+from harmony.cameras import TRAINED_ELEVATIONS_DEG
 from harmony.records import ReferenceImage
 
 DEFAULT_FOREGROUND = 0.8
@@ -21,7 +22,6 @@ SLACK = 2.0
 """Pixels by which the mask's box of a picture that counts as framed may be off."""
 
 STEEPEST_DEG = 90.0
-TRAINED_ELEVATIONS_DEG = (-10.0, 40.0)
 PROBE = (256, 256)
 """Size at which a mask is examined for its warnings."""
 HALF = 128

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from harmony.serving.lane import Place
 from harmony.ui import settings, texts
 from harmony.ui.clock import Clock, steps_done
 from harmony.ui.engine import Engine
@@ -18,11 +19,12 @@ from harmony.ui.errors import in_plain_words
 from harmony.ui.events import Event, RunReady, SampleReady, Stage, Step
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Inputs
+from harmony.ui.inspector import inspector_value
 from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
 from harmony.ui.results import Results
 from harmony.ui.settings import Framing, Settings
-from harmony.ui.shown import gallery_value, live_value, run_value, seed_of
-from harmony.ui.status import status_html, step_text
+from harmony.ui.shown import live_value, run_value, seed_of
+from harmony.ui.status import status_html, step_text, waiting_html
 from harmony.ui.visits import SampleFiles, Visit, Visits
 
 Updates = dict[Any, Any]
@@ -52,20 +54,6 @@ class Actions:
     def visit(self, request: gr.Request) -> Visit:
         """Return the visitor's own shelf."""
         return self.visits.of(session_of(request))
-
-    @in_plain_words
-    def cut_out(self, picture: str | None, *framing: Any) -> Updates:
-        """Show the object without its background, and what may go wrong with it."""
-        view, warnings = self.inputs.cutout_view, self.inputs.warnings
-        if picture is None:
-            return {view: gr.update(value=None, visible=False), warnings: gr.update(visible=False)}
-        cutout, notes = self.engine.cut_out(Path(picture), Framing(*framing))
-        return {
-            view: gr.update(value=cutout, visible=True),
-            warnings: gr.update(
-                value="\n".join(f"- {note}" for note in notes), visible=bool(notes)
-            ),
-        }
 
     def choose_example(self, request: gr.Request, example: Example) -> Updates:
         """Take an example's picture, and show the result that ships with it."""
@@ -150,6 +138,14 @@ class Actions:
         parts = [f"{title}:" if title else "", text, step.notice or ""]
         return status_html(" ".join(filter(None, parts)), fraction=done / total)
 
+    def waiting(self, place: Place) -> Updates:
+        """Say where in the queue a run waits; Stop takes it out, Generate replaces it."""
+        return self.waiting_score(place) | {self.inputs.stop: gr.update(interactive=True)}
+
+    def waiting_score(self, place: Place) -> Updates:
+        """Say where in the queue a measurement waits."""
+        return {self.results.status: waiting_html(place)}
+
     def buttons(self, *, running: bool) -> Updates:
         """Return Generate and Stop as they stand while a run goes on or not."""
         return {
@@ -196,7 +192,7 @@ class Actions:
     def show_sample(self, sample: SampleFiles) -> Updates:
         """Return the parts of the page that belong to one sample; its mesh is not made yet."""
         return {
-            self.results.gallery: gallery_value(sample),
+            self.results.gallery: inspector_value(sample),
             self.results.views_file: gr.update(value=sample.views_zip),
             self.results.mesh_view: gr.update(value=None, visible=False),
             self.results.mesh_file: gr.update(visible=False),

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from harmony.ui import settings, texts
+from harmony.ui.coach import coach, elevation_sketch
 from harmony.ui.examples import Example, example_row
 
 
@@ -50,7 +51,7 @@ class Inputs:
 
     picture: gr.Image
     examples: gr.HTML
-    cutout_view: gr.Image
+    cutout_view: gr.HTML
     warnings: gr.Markdown
     s1: gr.Slider
     s2: gr.Slider
@@ -108,19 +109,7 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
         elem_id="picture",
     )
     row = example_row(examples)
-    cutout_view = gr.Image(
-        label=texts.CUTOUT,
-        type="pil",
-        image_mode="RGBA",
-        format="png",
-        height=200,
-        interactive=False,
-        buttons=[],
-        visible=False,
-        alt_text=texts.CUTOUT,
-        elem_id="cutout",
-        elem_classes="checkerboard",
-    )
+    cutout_view = coach(elem_id="cutout")
     warnings = gr.Markdown(visible=False, elem_id="warnings")
     return {
         "picture": picture,
@@ -214,6 +203,7 @@ def _advanced_picture(start: Defaults, cutouts: Sequence[str]) -> dict[str, Any]
         info=texts.ELEVATION_INFO,
         elem_id="elevation",
     )
+    elevation_sketch(start.elevation_deg, elem_id="elevation-sketch")
     foreground = gr.Slider(
         0.1,
         1.0,

@@ -10,6 +10,7 @@ import gradio as gr
 from gradio import processing_utils
 
 from harmony.background import CUTOUTS
+from harmony.serving.lane import MAX_WAITING, Lane
 from harmony.ui import texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
@@ -23,6 +24,7 @@ from harmony.ui.results import build_results
 from harmony.ui.share_actions import ShareActions
 from harmony.ui.sweep import SweepActions, build_sweep
 from harmony.ui.theme import style_sheet, theme
+from harmony.ui.turns import Turns
 from harmony.ui.visits import Visits
 from harmony.ui.wiring import (
     bind_api,
@@ -37,6 +39,8 @@ from harmony.ui.wiring import (
 
 SWEEP_SECONDS, KEEP_SECONDS = 1800, 12 * 3600
 MAX_FILE_SIZE = "50mb"
+THREADS = 40
+"""For everything but waiting: cut-outs, page loads, files."""
 
 
 def visits_root() -> Path:
@@ -54,6 +58,7 @@ def build_demo(
     defaults: Defaults | None = None,
     examples: Sequence[Example] = (),
     visits: Visits | None = None,
+    turns: Turns | None = None,
 ) -> gr.Blocks:
     """Build the page.
 
@@ -62,8 +67,10 @@ def build_demo(
         defaults: Where the dials stand.
         examples: Pictures to start from.
         visits: The visitors' shelves.
+        turns: Who works when; one device unless told otherwise.
     """
     visits = visits or Visits(visits_root)
+    turns = turns or Turns(Lane())
     with gr.Blocks(
         title=texts.TITLE,
         analytics_enabled=False,
@@ -85,20 +92,20 @@ def build_demo(
                 sweep = build_sweep()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
-        bind_api(Api(engine, visits), inputs, results)
-        bind_picture(actions, examples)
-        bind_run(actions, chip)
-        bind_comparison(CompareActions(actions, comparison))
-        bind_sweep(SweepActions(actions, sweep))
-        bind_results(actions)
-        bind_mesh(MeshActions(engine, visits, results))
+        bind_api(Api(engine, visits), inputs, results, turns)
+        bind_picture(actions, examples, turns)
+        bind_run(actions, chip, turns)
+        bind_comparison(CompareActions(actions, comparison), turns)
+        bind_sweep(SweepActions(actions, sweep), turns)
+        bind_results(actions, turns)
+        bind_mesh(MeshActions(engine, visits, results), turns)
         bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
         demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
-        demo.unload(_closing(visits))
+        demo.unload(_closing(visits, turns))
     return demo
 
 
-def launch_settings() -> dict[str, Any]:
+def launch_settings(max_waiting: int = MAX_WAITING) -> dict[str, Any]:
     """Return what `launch` must be told, in every place that launches the page."""
     return {
         "theme": theme(),
@@ -106,6 +113,8 @@ def launch_settings() -> dict[str, Any]:
         "ssr_mode": False,
         "run_history": False,
         "max_file_size": MAX_FILE_SIZE,
+        # Gradio counts an event that waits for its turn as active, although it holds no thread.
+        "max_threads": THREADS + max_waiting,
         "footer_links": ["api", "settings"],
     }
 
@@ -121,10 +130,12 @@ def _first_paint(examples: Sequence[Example]) -> dict[str, Any]:
     return {}
 
 
-def _closing(visits: Visits) -> Any:
+def _closing(visits: Visits, turns: Turns) -> Any:
     def close(request: gr.Request) -> None:
-        if request.session_hash:
-            visits.close(request.session_hash)
+        session = request.session_hash
+        if session:
+            # Its folder goes when nothing writes into it any more.
+            turns.leave(session, lambda: visits.close(session))
 
     return close
 

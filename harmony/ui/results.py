@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 
 from harmony.ui import settings, texts
+from harmony.ui.inspector import inspector
 from harmony.ui.status import status_html
+from harmony.ui.texts import inspector as inspector_texts
 from harmony.ui.turntable import turntable
 
 
@@ -20,7 +22,7 @@ class Results:
     turntable: gr.HTML
     details: gr.Column
     runs: gr.Dropdown
-    gallery: gr.Gallery
+    gallery: gr.HTML
     rename: gr.Textbox
     score_again: gr.Button
     link: gr.Textbox
@@ -90,17 +92,8 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
             views_file = gr.DownloadButton(texts.DOWNLOAD_VIEWS, elem_id="views-file")
             recipe_file = gr.DownloadButton(texts.DOWNLOAD_RECIPE, elem_id="recipe-file")
         runs = gr.Dropdown([], label=texts.RUNS, interactive=True, elem_id="runs")
-        with gr.Accordion(texts.ALL_VIEWS, open=False, elem_id="all-views"):
-            gallery = gr.Gallery(
-                label=texts.GALLERY,
-                columns=8,
-                height="auto",
-                object_fit="contain",
-                format="png",
-                buttons=["fullscreen", "download"],
-                interactive=False,
-                elem_id="gallery",
-            )
+        with gr.Accordion(inspector_texts.TITLE, open=False, elem_id="all-views"):
+            gallery = inspector(elem_id="gallery")
         with gr.Accordion(texts.SHARE, open=False, elem_id="share"):
             link = gr.Textbox(
                 label=texts.LINK,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -92,11 +91,3 @@ def live_value(
         if seed in done or seed in strips
     ]
     return turntable_value(cards, frames=VIEW_COUNT)
-
-
-def gallery_value(sample: SampleFiles) -> list[tuple[Path, str]]:
-    """Return the pictures of a sample with their azimuths."""
-    return [
-        (picture, texts.VIEW_CAPTION.format(azimuth=index * 360 / len(sample.pictures)))
-        for index, picture in enumerate(sample.pictures)
-    ]

@@ -12,13 +12,14 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from harmony.serving.lane import Place
 from harmony.ui import texts
 from harmony.ui.actions import Actions, Updates, settings_from
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import RunReady, Step
 from harmony.ui.settings import MAX_SCALE, choice, number
 from harmony.ui.shown import VIEW_COUNT, badge
-from harmony.ui.status import status_html
+from harmony.ui.status import status_html, waiting_html
 from harmony.ui.strips import data_url, make_strip, split_strip
 from harmony.ui.turntable import script
 from harmony.ui.visits import Run, Visit
@@ -107,6 +108,13 @@ class SweepActions:
     def __init__(self, page: Actions, parts: Sweep) -> None:
         """Share the page's engine and visits."""
         self.page, self.parts = page, parts
+
+    def waiting(self, place: Place) -> Updates:
+        """Say where in the queue this waits; Stop takes it out."""
+        return {
+            self.parts.status: waiting_html(place),
+            self.page.inputs.stop: gr.update(interactive=True),
+        }
 
     @in_plain_words
     def fill(

@@ -23,7 +23,7 @@ def unpack_views(archive: Path, folder: Path) -> tuple[Path, ...]:
         folder: Where the files go; it is made.
 
     Returns:
-        The views without the masks, by azimuth.
+        The views by azimuth.
 
     Raises:
         ValueError: It is no such archive.

@@ -88,6 +88,7 @@ class Visit:
         """Keep a run and put it on show."""
         self.add(run)
         self.current, self.chosen = run.id, 0
+        self.last_step = None
 
     def add(self, run: Run) -> None:
         """Keep a run; the oldest beyond `KEEP_RUNS` goes."""

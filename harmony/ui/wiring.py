@@ -1,6 +1,6 @@
 """Which control calls what.
 
-Work of the model goes through one lane, one piece at a time; cut-outs have their own.
+Work of the model waits for its turn in the lane (`turns.of`); cut-outs have a queue of their own.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from harmony.ui import texts
+from harmony.ui import plans, texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
+from harmony.ui.coach_actions import CoachActions, bind_coach
 from harmony.ui.compare import CompareActions
 from harmony.ui.errors import in_plain_words
 from harmony.ui.examples import Example, chosen_example
@@ -21,16 +22,16 @@ from harmony.ui.mesh_actions import MeshActions
 from harmony.ui.results import Results
 from harmony.ui.share_actions import ShareActions
 from harmony.ui.sweep import SweepActions
+from harmony.ui.turns import Turns
 
-MODEL_LANE = "model"
 CUTOUT_LANE = "cutout"
 
 
-def bind_picture(actions: Actions, examples: Sequence[Example]) -> None:
+def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) -> None:
     """Cut out whatever picture comes, and follow the guidance rule."""
-    inputs = actions.inputs
+    inputs, coach = actions.inputs, CoachActions(actions)
     shown: dict[str, Any] = {
-        "fn": actions.cut_out,
+        "fn": coach.show,
         "inputs": [inputs.picture, *inputs.framing],
         "outputs": [inputs.cutout_view, inputs.warnings],
         "concurrency_id": CUTOUT_LANE,
@@ -40,6 +41,7 @@ def bind_picture(actions: Actions, examples: Sequence[Example]) -> None:
         "api_visibility": "private",
     }
     gr.on([inputs.picture.input, inputs.picture.clear, inputs.cutout.input], **shown)
+    bind_coach(coach, shown)
 
     @in_plain_words
     def choose(request: gr.Request, event: gr.EventData) -> dict[Any, Any]:
@@ -57,11 +59,9 @@ def bind_picture(actions: Actions, examples: Sequence[Example]) -> None:
         show_progress="hidden",
     ).success(**shown)
     inputs.suggest.click(
-        actions.suggest_name,
+        **turns.of(actions.suggest_name, plans.name, plans.toast),
         inputs=[inputs.picture, *inputs.framing],
         outputs=inputs.object_name,
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
     )
     inputs.rule.change(
@@ -76,7 +76,7 @@ def bind_picture(actions: Actions, examples: Sequence[Example]) -> None:
     )
 
 
-def bind_run(actions: Actions, chip: gr.Markdown) -> None:
+def bind_run(actions: Actions, chip: gr.Markdown, turns: Turns) -> None:
     """Generate, Stop, and what is on show."""
     inputs, results = actions.inputs, actions.results
     shown = [
@@ -92,11 +92,11 @@ def bind_run(actions: Actions, chip: gr.Markdown) -> None:
         **quiet,
     )
     run = drawn.success(
-        actions.generate,
+        **turns.of(actions.generate, plans.run, actions.waiting),
         inputs=[inputs.picture, *inputs.dials],
         outputs=shown,
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
+        # Generate stays open while a run waits: pressing it again replaces that run.
+        trigger_mode="multiple",
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=results.status,
@@ -108,7 +108,7 @@ def bind_run(actions: Actions, chip: gr.Markdown) -> None:
     results.turntable.select(actions.choose_sample, outputs=shown, **quiet)
 
 
-def bind_comparison(actions: CompareActions) -> None:
+def bind_comparison(actions: CompareActions, turns: Turns) -> None:
     """A and B."""
     parts, inputs = actions.parts, actions.page.inputs
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -116,11 +116,9 @@ def bind_comparison(actions: CompareActions) -> None:
     for choice in offered:
         choice.focus(actions.list_runs, outputs=offered, **quiet)
     made = parts.start.click(
-        actions.compare,
+        **turns.of(actions.compare, plans.comparison, actions.waiting),
         inputs=[inputs.picture, parts.left, parts.right, *inputs.dials],
         outputs=[parts.view, parts.status, inputs.stop, actions.page.results.runs],
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=parts.status,
@@ -130,16 +128,14 @@ def bind_comparison(actions: CompareActions) -> None:
     inputs.stop.click(actions.ended, outputs=ended, cancels=made, **quiet)
 
 
-def bind_sweep(actions: SweepActions) -> None:
+def bind_sweep(actions: SweepActions, turns: Turns) -> None:
     """The map of s1 and s2."""
     parts, inputs, results = actions.parts, actions.page.inputs, actions.page.results
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     filled = parts.start.click(
-        actions.fill,
+        **turns.of(actions.fill, plans.sweep, actions.waiting),
         inputs=[inputs.picture, parts.grid, *inputs.dials],
         outputs=[parts.view, parts.status, inputs.stop],
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=parts.status,
@@ -158,19 +154,17 @@ def bind_sweep(actions: SweepActions) -> None:
     )
 
 
-def bind_results(actions: Actions) -> None:
+def bind_results(actions: Actions, turns: Turns) -> None:
     """Scoring again."""
     results = actions.results
     results.score_again.click(
-        actions.score_again,
+        **turns.of(actions.score_again, plans.score, actions.waiting_score),
         inputs=results.rename,
         outputs=[
             *(results.status, results.turntable, results.details, results.runs),
             *(results.recipe_file, results.gallery, results.views_file),
             *(results.mesh_view, results.mesh_file, results.mesh_status),
         ],
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
         show_progress="hidden",
     )
@@ -199,7 +193,7 @@ def bind_sharing(actions: ShareActions, demo: gr.Blocks) -> None:
     results.recipe_file.change(actions.describe, outputs=[results.link, results.recipe], **quiet)
 
 
-def bind_mesh(actions: MeshActions) -> None:
+def bind_mesh(actions: MeshActions, turns: Turns) -> None:
     """The mesh and its files."""
     results = actions.results
     shown = [
@@ -208,11 +202,9 @@ def bind_mesh(actions: MeshActions) -> None:
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     built = results.reconstruct.click(
-        actions.reconstruct,
+        **turns.of(actions.reconstruct, plans.mesh, actions.waiting),
         inputs=results.quality,
         outputs=shown,
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=results.mesh_status,
@@ -229,9 +221,8 @@ def bind_mesh(actions: MeshActions) -> None:
     )
 
 
-def bind_api(api: Api, inputs: Inputs, results: Results) -> None:
+def bind_api(api: Api, inputs: Inputs, results: Results, turns: Turns) -> None:
     """Name the endpoints for programs; call it before the others, which have methods of the same names."""
-    lane: dict[str, Any] = {"concurrency_id": MODEL_LANE, "concurrency_limit": 1}
     views_zip = gr.File(label=texts.DOWNLOAD_VIEWS, file_types=[".zip"], visible=False)
     trigger = gr.Button(texts.GENERATE, visible=False)
     progress = gr.JSON(label=texts.API_PROGRESS, visible=False)
@@ -248,20 +239,21 @@ def bind_api(api: Api, inputs: Inputs, results: Results) -> None:
     )
     pictures = gr.Gallery(label=texts.GALLERY, format="png", visible=False)
     trigger.click(
-        api.generate,
+        **turns.of(api.generate, plans.for_program(plans.run), plans.told(5)),
         inputs=[inputs.picture, *inputs.dials],
         outputs=[progress, pictures, files, scores, report],
         api_name="generate",
-        **lane,
     )
     trigger.click(
-        api.score, inputs=[views_zip, results.rename], outputs=scores, api_name="score", **lane
+        **turns.of(api.score, plans.for_program(plans.score)),
+        inputs=[views_zip, results.rename],
+        outputs=scores,
+        api_name="score",
     )
     mesh = gr.File(label=texts.MODEL_3D, visible=False)
     trigger.click(
-        api.reconstruct,
+        **turns.of(api.reconstruct, plans.for_program(plans.mesh_of_zip), plans.told(4)),
         inputs=[views_zip, results.quality],
         outputs=[progress, mesh, files, report],
         api_name="reconstruct",
-        **lane,
     )

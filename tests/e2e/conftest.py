@@ -16,6 +16,7 @@ from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults
 from harmony.ui.page import build_demo, launch_settings
+from harmony.ui.turns import Turns
 from harmony.ui.visits import Visits
 from tests.page_fakes import PageDenoiser, fake_engine
 
@@ -23,7 +24,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = [
     "--headless",
     "--no-sandbox",
-    "--disable-gpu",
+    # A WebGL in software, so that the 3D viewer really draws.
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -66,12 +70,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     demos = []
 
-    def start(engine: Engine, *, examples: tuple[Example, ...] = ()) -> str:
+    def start(
+        engine: Engine, *, examples: tuple[Example, ...] = (), turns: Turns | None = None
+    ) -> str:
         demo = build_demo(
             engine,
             defaults=Defaults(num_steps=STEPS),
             examples=examples,
             visits=Visits(lambda: folder),
+            turns=turns,
         )
         demos.append(demo)
         _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_settings())

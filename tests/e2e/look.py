@@ -61,7 +61,12 @@ NAMELESS = """() => [...document.querySelectorAll("button, input, select, textar
 
 def colours_of_view(turntable: Locator, index: int) -> int:
     """Return how many colours one view of a turntable has; 1 is a blank picture."""
-    return turntable.locator(".tt-picture").evaluate(COLOURS, [index, 0])
+    return colours_in(turntable.locator(".tt-picture"), index)
+
+
+def colours_in(picture: Locator, index: int) -> int:
+    """Return how many colours one view of a picture that shows a strip has."""
+    return picture.evaluate(COLOURS, [index, 0])
 
 
 def contrast(page: Page) -> dict[str, Any]:

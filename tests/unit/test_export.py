@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from harmony.cameras import target_cameras
 from harmony.export import (
     camera_to_world_opengl,
     cameras_json,
-    mask_images,
+    cutout_images,
     nerf_transforms_json,
     png_bytes,
     run_files,
+    scores_csv,
     scores_json,
     strip,
     turntable_gif,
@@ -26,11 +29,15 @@ from harmony.export import (
 from harmony.noise import SeededNoise
 from harmony.pipeline import Sample
 from harmony.recipe import recipe_from_json, recipe_from_png
-from harmony.records import CDScore
+from harmony.records import CDScore, Views
 from tests.fakes import FakeDenoiser
 from tests.unit.test_recipe import RECIPE
 
-SCORE = CDScore(0.5, 0.25, 2.0, "official", "small", (0.0, 0.1), (0.2, 0.3))
+SCORE = CDScore(
+    *(0.5, 0.25, 2.0, "official", "small"),
+    tuple(n / 100 for n in range(16)),
+    tuple(0.2 + n / 100 for n in range(16)),
+)
 
 
 def samples(score: CDScore | None = SCORE) -> list[Sample]:
@@ -42,13 +49,29 @@ def samples(score: CDScore | None = SCORE) -> list[Sample]:
 
 def test_pictures_and_masks_have_the_values_of_the_views():
     views = samples()[0].views
-    pictures, masks = view_images(views), mask_images(views)
-    assert len(pictures) == len(masks) == 1
-    assert len(pictures[0]) == len(masks[0]) == 16
-    assert (pictures[0][3].mode, masks[0][3].mode) == ("RGB", "L")
+    pictures, cutouts = view_images(views), cutout_images(views)
+    assert len(pictures) == len(cutouts) == 1
+    assert len(pictures[0]) == len(cutouts[0]) == 16
+    assert (pictures[0][3].mode, cutouts[0][3].mode) == ("RGB", "RGBA")
     expected = (views.pixels[0, 3].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     assert np.array_equal(np.asarray(pictures[0][3]), expected)
-    assert np.array_equal(np.asarray(masks[0][3]), np.asarray(views.alpha[0, 3, 0] * 255))
+    mask = np.asarray(cutouts[0][3].getchannel("A"))
+    assert np.array_equal(mask, np.asarray((views.alpha[0, 3, 0] * 255).round()))
+
+
+def test_a_cutout_on_white_is_the_view_again():
+    alpha = torch.linspace(0, 1, 64).view(1, 1, 1, 8, 8)
+    colour = torch.tensor([0.9, 0.4, 0.1]).view(1, 1, 3, 1, 1)
+    views = Views(colour * alpha + 1 - alpha, alpha)
+    (cutout,) = cutout_images(views)[0]
+    values = np.asarray(cutout).astype(float) / 255
+    again = values[..., :3] * values[..., 3:] + 1 - values[..., 3:]
+    assert np.abs(again - views.pixels[0, 0].permute(1, 2, 0).numpy()).max() <= 1.01 / 255
+    # Straight colour: an edge brings no white fringe to another background.
+    half = values[4, 0]
+    assert 0.3 < half[3] < 0.7
+    assert half[:3] == pytest.approx([0.9, 0.4, 0.1], abs=0.02)
+    assert values[0, 0].tolist() == [1, 1, 1, 0]
 
 
 def test_a_strip_holds_the_views_in_order():
@@ -127,6 +150,21 @@ def test_scores_that_are_not_finite_or_not_there_are_null():
     assert unscored["scores"][0]["cd_score"] is None
 
 
+def test_the_table_of_scores_has_a_row_for_each_view():
+    found = list(csv.DictReader(io.StringIO(scores_csv(samples(), "teapot", target_cameras()))))
+    assert len(found) == 32
+    row = found[16 + 4]
+    assert (row["seed"], row["view"], row["object_name"]) == ("7", "4", "teapot")
+    assert (float(row["cd"]), float(row["d"]), float(row["s_var"])) == (2.0, 0.5, 0.25)
+    assert (float(row["azimuth_deg"]), float(row["elevation_deg"])) == (90.0, 30.0)
+    assert float(row["distance"]) == SCORE.view_distances[4]
+    assert float(row["text_similarity"]) == SCORE.text_similarities[4]
+    odd = CDScore(0.5, float("nan"), None, "official", "small")
+    (*_, last) = csv.DictReader(io.StringIO(scores_csv(samples(odd), "cup", target_cameras())))
+    assert (last["cd"], last["s_var"], last["distance"], last["view"]) == ("", "", "", "15")
+    assert len(scores_csv(samples(None), "teapot", target_cameras()).splitlines()) == 1
+
+
 def test_a_run_leaves_its_files():
     files = dict(run_files(samples(), RECIPE))
     expected = {"recipe.json", "scores.json", "cameras.json"}
@@ -136,7 +174,8 @@ def test_a_run_leaves_its_files():
         expected.add(f"{folder}/strip.png")
     assert set(files) == expected
     assert recipe_from_json(files["recipe.json"].decode()) == RECIPE
-    assert recipe_from_png(files["seed-0007/strip.png"]) == RECIPE
+    for picture in ("strip", "view-03"):
+        assert recipe_from_png(files[f"seed-0007/{picture}.png"]) == replace(RECIPE, seeds=(7,))
 
 
 def test_the_zip_is_whole_and_repeats(tmp_path):
@@ -147,17 +186,18 @@ def test_the_zip_is_whole_and_repeats(tmp_path):
         assert archive.testzip() is None
         names = set(archive.namelist())
         content = {name: archive.read(name) for name in names}
-    files = dict(run_files(samples(), RECIPE))
-    assert names == set(files) | {
-        f"seed-{seed:04d}/{name}"
-        for seed in (0, 7)
-        for name in ("turntable.gif", "transforms.json")
+    files = {
+        name: data for name, data in run_files(samples(), RECIPE) if not name.endswith(".alpha.png")
     }
+    extras = {"turntable.gif", "turntable.mp4", "transforms.json"}
+    own = {f"seed-{seed:04d}/{name}" for seed in (0, 7) for name in extras}
+    assert names == set(files) | own | {"scores.csv"}
     for name, expected in files.items():
-        assert content[name] == expected
+        assert content[name] == expected or "/view-" in name
     for frame in json.loads(content["seed-0000/transforms.json"])["frames"]:
         assert f"seed-0000/{frame['file_path']}" in names
-        assert f"seed-0000/{frame['mask_path']}" in names
+        with Image.open(io.BytesIO(content[f"seed-0000/{frame['file_path']}"])) as view:
+            assert view.mode == "RGBA"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "b.zip"]
 
 

@@ -142,9 +142,7 @@ COMPARE_WORDS = {
 }
 
 RESULT = "Result"
-ALL_VIEWS = "All 16 pictures"
 GALLERY = "Pictures of the chosen sample"
-VIEW_CAPTION = "{azimuth:.1f}°"
 RUNS = "Runs of this visit"
 RUN_TITLE = "{time} · {guidance} · {samples} · {steps} steps"
 MEASURE = "Measure the CD score for another name"
