@@ -10,7 +10,7 @@ from collections.abc import Sequence
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from harmony.ui.examples import load_examples
-from harmony.ui.loading import DEVICES, standard_defaults, standard_engine
+from harmony.ui.loading import DEVICES, is_at_hand, standard_defaults, standard_engine
 from harmony.ui.page import build_demo, launch_settings
 
 
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Build the page and serve it until it is interrupted."""
     options = build_parser().parse_args(arguments)
     engine = standard_engine(options.model, options.device)
+    if is_at_hand(options.model):
+        engine.preload()
     demo = build_demo(engine, defaults=standard_defaults(options.model), examples=load_examples())
     demo.launch(
         server_name="0.0.0.0" if options.listen else None,

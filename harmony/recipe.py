@@ -25,6 +25,7 @@ from harmony.guidance import branch_weights
 from harmony.models.base import MultiviewDenoiser
 from harmony.noise import validate_seeds
 from harmony.records import Guidance, Recipe, SamplerSettings
+from harmony.sampling import VERSION as SAMPLING_VERSION
 from harmony.sampling import validate_settings
 
 FORMAT = "harmony recipe 1"
@@ -38,8 +39,9 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that take part in a result."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    """Return the versions of what takes part in a result: packages, and our own sampling."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {**versions, "harmony.sampling": SAMPLING_VERSION}
 
 
 def validate_object_name(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from harmony.background import CutoutModels
+from harmony.background import SHIPPED, CutoutModels
 from harmony.images import LoadedImage, read_image
 from harmony.ui import texts
 from harmony.ui.background_work import in_background
@@ -31,6 +32,7 @@ from harmony.ui.events import (
 )
 from harmony.ui.lazy import Lazy
 from harmony.ui.mesh_files import MeshFiles
+from harmony.ui.preload import preload
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
 from harmony.ui.strips import make_strip, save_strip
 from harmony.ui.views_zip import unpack_views
@@ -70,6 +72,15 @@ class Engine:
         self.model = Lazy(load_model)
         self.scorer = None if load_scorer is None else Lazy(load_scorer)
         self._cutouts = CutoutModels()
+
+    def preload(self) -> threading.Thread:
+        """Load what a run needs, in the order in which it needs it, in a thread."""
+        self.model.announce()
+        parts: list[Callable[[], Any]] = [self.model.get, lambda: self._cutouts.load(SHIPPED)]
+        if self.scorer is not None:
+            self.scorer.announce()
+            parts.append(self.scorer.get)
+        return preload(parts)
 
     def status(self) -> str:
         """Return the state of the model in words."""
@@ -131,7 +142,7 @@ class Engine:
         started = time.monotonic()
         yield Stage(texts.LOADING_MODEL)
         model = self.model.get()
-        scorer = None if self.scorer is None else self.scorer.get()
+        scorer = None if self.scorer is None else _ScorerAtWork(self.scorer)
         yield Stage(texts.CUTTING_OUT)
         loaded = read_image(picture)
         prepared, _ = self._prepare(loaded, settings.framing, model.image_size)
@@ -200,6 +211,18 @@ class Engine:
             yield MeshStage(stage, fraction)
         files, report = work.result
         yield MeshReady(files, report, time.monotonic() - started)
+
+
+class _ScorerAtWork:
+    """A scorer that may still be loading while the views are painted."""
+
+    def __init__(self, scorer: Lazy[CDScorer]) -> None:
+        self._scorer = scorer
+        if scorer.state != "loading":
+            scorer.get()  # if it will not load, that is said before the painting
+
+    def score(self, views: Views, object_name: str) -> list[CDScore]:
+        return self._scorer.get().score(views, object_name)
 
 
 def _read_views(views_zip: Path) -> Views:

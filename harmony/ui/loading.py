@@ -45,6 +45,14 @@ def standard_defaults(model: str, *, weights: Path = WEIGHTS) -> Defaults:
     )
 
 
+def is_at_hand(model: str, *, weights: Path = WEIGHTS) -> bool:
+    """Whether a model can be loaded ahead of its first use: it ships, or is a folder.
+
+    The paper's network is not: it may have to be fetched, and takes gigabytes of memory.
+    """
+    return (weights / model / CARD).is_file() or (Path(model) / CARD).is_file()
+
+
 def standard_engine(model: str, device: str) -> Engine:
     """Return the engine for a model and a device.
 
