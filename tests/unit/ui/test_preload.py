@@ -9,7 +9,7 @@ from PIL import Image
 import app
 from harmony.ui.engine import Engine
 from harmony.ui.lazy import Lazy
-from harmony.ui.loading import is_at_hand
+from harmony.ui.loading import is_at_hand, standard_engine
 from harmony.ui.preload import preload
 from harmony.ui.settings import Framing, Settings
 from tests.page_fakes import PageDenoiser, PixelScorer, fake_engine
@@ -74,7 +74,12 @@ def test_painting_does_not_wait_for_the_scorer(tmp_path: Path):
         assert release.wait(30)
         return PixelScorer()
 
-    engine = Engine(model_name="fake", load_model=PageDenoiser, load_scorer=slow)  # pyright: ignore[reportArgumentType]
+    engine = Engine(
+        model_name="fake",
+        load_model=PageDenoiser,
+        load_scorer=slow,  # pyright: ignore[reportArgumentType]
+        encoder_name="pixel-means",
+    )
     thread = engine.preload()
     picture = tmp_path / "picture.png"
     Image.new("RGBA", (64, 64), "#b45309").save(picture)
@@ -102,3 +107,9 @@ def test_only_a_model_at_hand_is_loaded_ahead(
     monkeypatch.setattr(app, "build_demo", lambda engine, **parts: page())
     app.main(["--model", model])
     assert bool(loaded) == ahead
+
+
+def test_the_shipped_scorer_has_the_name_that_is_said_before_it_is_loaded():
+    engine = standard_engine("small", "cpu")
+    assert engine.scorer is not None
+    assert engine.scorer.get().encoder_name == engine.encoder_name
