@@ -18,7 +18,7 @@ from typing import Any
 from harmony.devices import choose_device
 from harmony.models.base import NoiseSchedule
 from harmony.models.registry import WEIGHTS, load_model
-from harmony.models.small import SmallDenoiser
+from harmony.models.small import SmallDenoiser, load
 from harmony.records import Guidance, SamplerSettings
 from harmony.training.objects import load_library, training_split
 from harmony.training.small import validation_set
@@ -80,13 +80,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=4)
     parser.add_argument("--guidance", type=guidance, nargs="+", metavar="S1:S2")
     parser.add_argument("--sampler", type=sampler, nargs="+", metavar="NAME:STEPS")
+    parser.add_argument("--plain", action="store_true", help="float32, layers not packed for a CPU")
     parser.add_argument("--both", action="store_true", help="also without clipping")
     parser.set_defaults(
         guidance=[guidance(text) for text in ("0:0", "1:0", "2:0", "2:1")],
         sampler=[sampler("ddim:12")],
     )
     options = parser.parse_args()
-    model = load_model(options.model, choose_device(options.device))
+    device = choose_device(options.device)
+    if options.plain:
+        model = load(options.model, device, packed=False)
+    else:
+        model = load_model(options.model, device)
     assert isinstance(model, SmallDenoiser)
     objects = held_out(options.objects, options.count, model.image_size)
     print(json.dumps({"objects": [item.name for item in objects]}), flush=True)

@@ -208,9 +208,20 @@ def write_defaults(defaults: ModelDefaults) -> dict[str, Any]:
 
 
 def load(
-    folder: Path, device: torch.device | str = "cpu", *, dtype: torch.dtype = torch.float32
+    folder: Path,
+    device: torch.device | str = "cpu",
+    *,
+    dtype: torch.dtype = torch.float32,
+    packed: bool = True,
 ) -> SmallDenoiser:
     """Load weights and card from `folder`, strictly.
+
+    Args:
+        folder: Holds both.
+        device: Where the weights go.
+        dtype: Arithmetic; latents stay float32.
+        packed: Whether a CPU may rearrange layers and multiply 8-bit integers
+            (`harmony.models.small.packing`); False computes as training does.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -225,7 +236,7 @@ def load(
     except RuntimeError as error:
         raise ValueError(f"{folder} does not fit the network: {error}") from error
     network.eval().requires_grad_(False)
-    if torch.device(device).type == "cpu":
+    if packed and torch.device(device).type == "cpu":
         network = pack_for_cpu(network, dtype)
     return SmallDenoiser(
         network.to(device),
