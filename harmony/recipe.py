@@ -40,13 +40,23 @@ PNG_KEY = "harmony-recipe"
 OPTIONAL = "painted_from"
 MAX_SEEDS = 1000
 PACKAGES = ("torch", "diffusers", "numpy", "pillow", "rembg")
+UNKNOWN_VERSION = "unknown"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of what takes part in a result: packages, and our own sampling."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {**versions, "harmony.sampling": SAMPLING_VERSION}
+    """Return the versions of what takes part in a result: packages, and our own sampling.
+
+    A package that is not there, or came without its metadata, is "unknown": a result that does
+    not need it must not fail for it.
+    """
+    versions = {"harmony.sampling": SAMPLING_VERSION}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = UNKNOWN_VERSION
+    return versions
 
 
 def validate_object_name(name: str) -> str:
