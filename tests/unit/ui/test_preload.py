@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import app
 from harmony.ui.engine import Engine
 from harmony.ui.lazy import Lazy
-from harmony.ui.loading import is_at_hand, standard_engine
+from harmony.ui.loading import is_at_hand, load_ahead, standard_engine
 from harmony.ui.preload import preload
 from harmony.ui.settings import Framing, Settings
 from tests.page_fakes import PageDenoiser, PixelScorer, fake_engine
@@ -103,9 +102,7 @@ def test_only_a_model_at_hand_is_loaded_ahead(
     assert is_at_hand(model) == ahead
     loaded: list[Engine] = []
     monkeypatch.setattr(Engine, "preload", lambda self: loaded.append(self))
-    page = type("Page", (), {"launch": lambda self, **settings: None})
-    monkeypatch.setattr(app, "build_demo", lambda engine, **parts: page())
-    app.main(["--model", model])
+    load_ahead(fake_engine(), model)
     assert bool(loaded) == ahead
 
 
