@@ -24,7 +24,7 @@ def serve(options: argparse.Namespace) -> None:
     from harmony.serving.server_folder import ServerFolder
     from harmony.serving.shutdown import shut_down, stop_signal
     from harmony.ui.examples import load_examples
-    from harmony.ui.loading import standard_defaults
+    from harmony.ui.loading import load_ahead, standard_defaults
     from harmony.ui.page import build_demo, launch_settings
     from harmony.ui.pooled_engine import build_engine
     from harmony.ui.turns import Turns
@@ -36,6 +36,8 @@ def serve(options: argparse.Namespace) -> None:
     # Where Gradio keeps uploads; it serves files of this folder and of no other.
     os.environ["GRADIO_TEMP_DIR"] = str(folder.files)
     engine = build_engine(options)
+    if not options.gpus:  # the workers of several load their own
+        load_ahead(engine, options.model)
     lane = Lane(len(options.gpus or (None,)), max_waiting=options.max_queue)
     demo = build_demo(
         engine,

@@ -1,7 +1,7 @@
 """What a newcomer waits for, on this machine: python -m benchmarks.app_on_cpu.
 
-Starts the app in a process of its own and times the page; then walks the road once in this
-process with the shipped model. Prints every figure with its bound and their ratio.
+Starts `python app.py` in a process of its own and talks to it as a program on its page would.
+Prints every figure with the bound that the project sets itself and their ratio.
 """
 
 from __future__ import annotations
@@ -11,89 +11,110 @@ import resource
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from gradio_client import Client, handle_file
 
-from harmony.devices import choose_dtype
-from harmony.framing import DEFAULT_FOREGROUND
-from harmony.images import read_image
-from harmony.models.registry import load_model
-from harmony.pipeline import SampleEvent, StepEvent, generate, prepare
-from harmony.recipe import make_recipe
-from harmony.records import Guidance, SamplerSettings
-from harmony.scoring import CDScorer
+from harmony.devices import choose_dtype, computes_int8
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE_SECONDS, PREVIEW_SECONDS, RUN_SECONDS, MEMORY_GIB = 20.0, 5.0, 60.0, 4.0
-GUIDANCE = Guidance("decomposed", 2.0, 1.0)
-SAMPLER = SamplerSettings("ddim", 25, 0.0)
+PAGE_SECONDS, PREVIEW_SECONDS, RUN_SECONDS, QUICK_SECONDS, MEMORY_GIB = 20.0, 5.0, 20.0, 8.0, 4.0
+SHORT = {"s1": 2.0, "s2": 1.0, "sampler": "ddim", "num_steps": 2}
+FULL = {**SHORT, "num_steps": 25}
+QUICK = {"s1": 1.0, "s2": 0.0, "sampler": "dpm++", "num_steps": 8}
 
 
-def seconds_until_page() -> float:
-    """Start `python app.py` and return the seconds until its page answers."""
+@dataclass(frozen=True)
+class Timed:
+    """One run through the page's endpoint.
+
+    Attributes:
+        preview: Seconds from Generate to the first step's answer.
+        total: Seconds from Generate to the last answer.
+        views_zip: The views, for the score.
+    """
+
+    preview: float
+    total: float
+    views_zip: str
+
+
+@contextmanager
+def served() -> Iterator[tuple[str, float]]:
+    """Start `python app.py`; yield (address, seconds until it answers) and end it afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    start = time.monotonic()
-    command = [sys.executable, "app.py", "--port", str(port)]
+    url, start = f"http://127.0.0.1:{port}/", time.monotonic()
+    command = [sys.executable, "app.py", "--port", str(port), "--device", "cpu"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as app:
         try:
-            while True:
-                try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
-                        page.read()
-                    return time.monotonic() - start
-                except (urllib.error.URLError, ConnectionError):
-                    time.sleep(0.1)
+            wait_until_it_answers(app, url)
+            yield url, time.monotonic() - start
         finally:
             app.terminate()
 
 
-def road(picture: Path) -> Iterator[tuple[str, float]]:
-    """Walk the road; yield (what, seconds since Generate)."""
-    device = torch.device("cpu")
-    loaded = read_image(picture)
-    model = load_model("small", device)
-    prepared = prepare(
-        loaded.image,
-        cutout="u2netp",
-        foreground=DEFAULT_FOREGROUND,
-        elevation_deg=30.0,
-        image_size=model.image_size,
-    )
-    recipe = make_recipe(
-        model,
-        image_sha256=loaded.sha256,
-        cutout=prepared.cutout_used,
-        foreground=DEFAULT_FOREGROUND,
-        elevation_deg=30.0,
-        seeds=(0,),
-        guidance=GUIDANCE,
-        sampler=SAMPLER,
-    )
+def wait_until_it_answers(app: subprocess.Popen[bytes], url: str) -> None:
+    """Return when the page answers.
+
+    Raises:
+        RuntimeError: The app ended instead.
+    """
+    while True:
+        if app.poll() is not None:
+            raise RuntimeError(f"app.py ended with status {app.returncode}.")
+        try:
+            with urllib.request.urlopen(url, timeout=5) as page:
+                page.read()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+
+
+def run(client: Client, picture: Path, settings: dict[str, Any], seed: int) -> Timed:
+    """Press Generate and wait for everything."""
     start = time.monotonic()
-    previewed = False
-    for event in generate(model, prepared.reference, recipe):
-        if isinstance(event, StepEvent) and not previewed:
-            previewed = True
-            yield "first preview", time.monotonic() - start
-        if isinstance(event, SampleEvent):
-            yield "16 views of one seed", time.monotonic() - start
-            scorer = CDScorer.load("small", device)
-            begin = time.monotonic()
-            scorer.score(event.sample.views, "object")
-            yield "score of 16 views", time.monotonic() - begin
-    quick = replace(recipe, sampler=SamplerSettings("dpm++", 8, 0.0))
-    quick = replace(quick, guidance=Guidance("decomposed", 1.0, 0.0))
-    begin = time.monotonic()
-    list(generate(model, prepared.reference, quick))
-    yield "quick run (s1 = 1, s2 = 0, 8 steps)", time.monotonic() - begin
+    job = client.submit(
+        picture=handle_file(str(picture)),
+        elevation_deg=30.0,
+        instances=1,
+        first_seed=seed,
+        api_name="/generate",
+        **settings,
+    )
+    preview = 0.0
+    for _ in job:
+        preview = preview or time.monotonic() - start
+    *_, views_zips, _, _ = job.result()  # raises what the app said, if it failed
+    return Timed(preview, time.monotonic() - start, views_zips[0])
+
+
+def measure(picture: Path, folder: str) -> Iterator[tuple[str, float, float | None]]:
+    """Yield (what, seconds, bound)."""
+    with served() as (url, seconds):
+        yield "page ready after python app.py", seconds, PAGE_SECONDS
+        client = Client(url, verbose=False, download_files=folder)
+        first = run(client, picture, SHORT, seed=0)
+        yield "first preview, Generate pressed at once", first.preview, PREVIEW_SECONDS
+        full = run(client, picture, FULL, seed=1)
+        yield "first preview again", full.preview, PREVIEW_SECONDS
+        yield "16 views, 25 steps, s1 = 2, s2 = 1", full.total, RUN_SECONDS
+        quick = run(client, picture, QUICK, seed=2)
+        yield "16 views, quick: 8 steps, s1 = 1, s2 = 0", quick.total, QUICK_SECONDS
+        start = time.monotonic()
+        client.predict(handle_file(full.views_zip), "object", api_name="/score")
+        yield "CD score of 16 views", time.monotonic() - start, None
+        client.close()
 
 
 def main() -> None:
@@ -101,19 +122,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--picture", type=Path, default=ROOT / "examples" / "coffee.jpg")
     options = parser.parse_args()
-    bounds = {
-        "page ready": PAGE_SECONDS,
-        "first preview": PREVIEW_SECONDS,
-        "16 views of one seed": RUN_SECONDS,
-    }
-    print(f"{torch.get_num_threads()} threads, {choose_dtype(torch.device('cpu'))}")
-    for name, seconds in [("page ready", seconds_until_page()), *road(options.picture)]:
-        bound = bounds.get(name)
-        note = "" if bound is None else f"   bound {bound:g} s, ratio {seconds / bound:.2f}"
-        print(f"{name:36s} {seconds:7.2f} s{note}", flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{'peak resident memory':36s} {peak:7.2f} GiB bound {MEMORY_GIB:g} GiB, ", end="")
-    print(f"ratio {peak / MEMORY_GIB:.2f}")
+    products = "int8 and " if computes_int8() else ""
+    number_type = choose_dtype(torch.device("cpu"))
+    print(f"{torch.get_num_threads()} threads, {products}{number_type}, torch {torch.__version__}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, seconds, bound in measure(options.picture, folder):
+            note = "" if bound is None else f"   bound {bound:g} s, ratio {seconds / bound:.2f}"
+            print(f"{name:42s} {seconds:7.2f} s{note}", flush=True)
+    # The app is the only child of this process; macOS counts bytes, Linux KiB.
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
+    note = f"bound {MEMORY_GIB:g} GiB, ratio {peak / MEMORY_GIB:.2f}"
+    print(f"{'peak resident memory of the app':42s} {peak:7.2f} GiB {note}")
 
 
 if __name__ == "__main__":

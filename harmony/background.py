@@ -87,9 +87,13 @@ class CutoutModels:
         Raises:
             ValueError: The network is unknown, damaged, or cannot be fetched.
         """
+        self.load(name)
+        return self._sessions[name].predict(image.convert("RGB"))[0]
+
+    def load(self, name: str) -> None:
+        """Load a network unless it is loaded; see `mask`."""
         if name not in self._sessions:
             self._sessions[name] = self._open(name)
-        return self._sessions[name].predict(image.convert("RGB"))[0]
 
     def _open(self, name: str) -> Any:
         if importlib.util.find_spec("onnxruntime") is None:

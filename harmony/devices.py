@@ -48,6 +48,16 @@ def _cpu_computes_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def computes_int8() -> bool:
+    """Whether the CPU has dot products of 8-bit integers (VNNI) and PyTorch the kernels for it.
+
+    Without VNNI sums of two products may saturate, and little is gained.
+    """
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    vnni = capabilities.get("avx512_vnni") or capabilities.get("avx_vnni")
+    return bool(vnni) and torch.backends.mkldnn.is_available()
+
+
 def set_threads(count: int) -> None:
     """Let PyTorch use `count` CPU threads (results may differ in the last bits by count).
 

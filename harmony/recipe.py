@@ -31,6 +31,7 @@ from harmony.painting.record import (
     validate_painted_from,
 )
 from harmony.records import Guidance, PaintedFrom, Recipe, SamplerSettings
+from harmony.sampling import VERSION as SAMPLING_VERSION
 from harmony.sampling import validate_settings
 
 FORMAT = "harmony recipe 1"
@@ -44,12 +45,12 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that take part in a result.
+    """Return the versions of what takes part in a result: packages, and our own sampling.
 
     A package that is not there, or came without its metadata, is "unknown": a result that does
     not need it must not fail for it.
     """
-    versions = {}
+    versions = {"harmony.sampling": SAMPLING_VERSION}
     for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)

@@ -26,6 +26,8 @@ from harmony.noise import SeededNoise
 from harmony.records import Condition, Guidance, SamplerSettings
 
 MAX_STEPS = 1000
+VERSION = "2"
+"""Goes into recipes; rises whenever the same recipe would paint other pictures than before."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,8 @@ def _walk(
         predictions = model.predict(latents, timestep, condition, branches)
         # In float32, whatever the network computes in: guidance amplifies differences.
         guided = guide({name: p.to(latents.dtype) for name, p in predictions.items()}, guidance)
+        if (bound := model.schedule.clip_sample_range) is not None:
+            guided = guided.clamp(-bound, bound)  # guidance overshoots what a picture can hold
         clean = predict_clean(
             guided,
             latents,

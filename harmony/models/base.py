@@ -31,6 +31,10 @@ class NoiseSchedule:
         timestep_spacing: diffusers' word: "leading" or "trailing".
         steps_offset: Added to timesteps with leading spacing.
         set_alpha_to_one: Whether the last DDIM step goes to a noise-free picture.
+        clip_sample_range: Bound r of clean values, where they are known to lie in [-r, r]: the
+            guided estimate is clipped to it (diffusers' `clip_sample` with
+            `use_clipped_model_output`, for every sampler). None clips nothing; only the
+            prediction type "sample" can be clipped.
     """
 
     alphas_cumprod: tuple[float, ...]
@@ -38,6 +42,12 @@ class NoiseSchedule:
     timestep_spacing: str
     steps_offset: int = 0
     set_alpha_to_one: bool = True
+    clip_sample_range: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a range for a prediction that is not the clean sample."""
+        if self.clip_sample_range is not None and self.prediction_type != "sample":
+            raise ValueError('Only the prediction type "sample" can be clipped.')
 
 
 @dataclass(frozen=True)

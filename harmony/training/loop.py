@@ -95,8 +95,13 @@ def learning_rate(step: int, elapsed_share: float, settings: LoopSettings) -> fl
 def compile_objective(objective: FlowObjective) -> None:
     """Compile the repeated parts once for each kind, and the convolutional ends."""
     network = objective.network
-    parts = [*network.blocks, *network.reference.blocks, network.stem, network.decoder]
-    parts += [network.reference.stem, network.reference.fine]
+    parts = [*network.blocks, *network.reference.blocks, network.decoder]
+    parts += [
+        network.stem.down,
+        network.stem.residual,
+        network.reference.stem,
+        network.reference.fine,
+    ]
     for part in [*parts, objective.noisy_views, objective.velocity_error]:
         part.compile(dynamic=False)
 

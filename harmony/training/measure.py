@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import stdev
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harmony.devices import DEVICES, choose_device
+from harmony.devices import DEVICES, choose_device, choose_dtype
 from harmony.evaluation.files import write_json
 from harmony.evaluation.rules import parse_seeds
 from harmony.guidance import branch_weights
@@ -219,6 +219,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", default=NO_ENCODER, help="CLIP model that measures D")
     parser.add_argument("--cache", type=Path, help="folder that keeps the rendered objects")
     parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--plain", action="store_true", help="float32, not packed for a CPU")
+    parser.add_argument("--no-clip", action="store_true", help="leave the guided estimate as it is")
     parser.set_defaults(run=run)
 
 
@@ -232,14 +234,18 @@ def run(options: argparse.Namespace) -> str:
     device = choose_device(options.device)
     settings = parse_settings(options.rules, options.samplers, options.steps)
     seeds = parse_seeds(options.seeds)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    model = load(options.weights, device, dtype=dtype)
+    dtype = torch.float32 if options.plain else choose_dtype(device)
+    model = load(options.weights, device, dtype=dtype, packed=not options.plain)
+    if options.no_clip:
+        model.schedule = replace(model.schedule, clip_sample_range=None)
     described = {
         "weights_sha256": model.weights_sha256,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "objects": options.count,
         "seeds": list(seeds),
         "encoder": options.encoder,
+        "clip_sample_range": model.schedule.clip_sample_range,
+        "plain": options.plain,
     }
     records = _open(options.output, described)
     missing = [setting for setting in settings if setting.key not in records]

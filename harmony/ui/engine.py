@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from harmony.background import CutoutModels
+from harmony.background import SHIPPED, CutoutModels
 from harmony.images import LoadedImage, read_image
 from harmony.serving.pace import Pace
 from harmony.ui import texts
@@ -29,8 +30,10 @@ from harmony.ui.events import (
     Stage,
 )
 from harmony.ui.faults import guarded
+from harmony.ui.late_scorer import LateScorer
 from harmony.ui.lazy import Lazy
 from harmony.ui.mesh_building import building
+from harmony.ui.preload import preload
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
 from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run
@@ -56,6 +59,7 @@ class Engine:
         scorer: Loads on the first run, or None where nothing is scored.
         cache: Finished samples; without a folder of their own they are kept in memory.
         pace: What a step takes on this machine.
+        encoder_name: The scorer's, where it is known before the scorer is loaded.
     """
 
     def __init__(
@@ -66,14 +70,25 @@ class Engine:
         load_scorer: Callable[[], CDScorer] | None,
         rules: Sequence[str] = ("decomposed", "cfg", "none"),
         cache: FileCache | None = None,
+        encoder_name: str | None = None,
     ) -> None:
         """Remember how to load the parts; nothing is loaded here."""
         self.model_name, self.rules = model_name, tuple(rules)
+        self.encoder_name = encoder_name
         self.model = Lazy(load_model)
         self.scorer = None if load_scorer is None else Lazy(load_scorer)
         self.cache = cache or FileCache()
         self.pace = Pace()
         self._cutouts = CutoutModels()
+
+    def preload(self) -> threading.Thread:
+        """Load what a run needs, in the order in which it needs it, in a thread."""
+        self.model.announce()
+        parts: list[Callable[[], Any]] = [self.model.get, lambda: self._cutouts.load(SHIPPED)]
+        if self.scorer is not None:
+            self.scorer.announce()
+            parts.append(self.scorer.get)
+        return preload(parts)
 
     def status(self) -> str:
         """Return the state of the model in words."""
@@ -154,7 +169,7 @@ class Engine:
         from harmony.ui.sample_cache import SampleCache
 
         model = self.model.get()
-        scorer = None if self.scorer is None else self.scorer.get()
+        scorer = None if self.scorer is None else LateScorer(self.scorer, self.encoder_name)
         encoder = "" if scorer is None else scorer.encoder_name
         recipe = run_recipe(loaded, settings, model)
         cache = SampleCache(self.cache, model, encoder)

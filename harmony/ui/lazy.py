@@ -1,4 +1,4 @@
-"""Loading on first use."""
+"""Loading on first use, or ahead of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """Something heavy that is loaded once, at its first use, and says how far it is."""
+    """Something heavy that is loaded once, at its first use, and says how far it is.
+
+    Attributes:
+        state: "asleep", "loading" (or about to), "ready", or "failed" after a load that failed.
+    """
 
     def __init__(self, load: Callable[[], T]) -> None:
         """Remember how to load it."""
@@ -18,6 +22,11 @@ class Lazy(Generic[T]):
         self._lock = threading.Lock()
         self._loaded: T | None = None
         self.state = "asleep"
+
+    def announce(self) -> None:
+        """Say that a thread is about to load it, so that others need not begin with it."""
+        if self.state == "asleep":
+            self.state = "loading"
 
     def get(self) -> T:
         """Return it, loading it first where needed; a failed load is tried again next time."""
@@ -28,7 +37,7 @@ class Lazy(Generic[T]):
             try:
                 loaded = self._loaded = self._load()
             finally:
-                self.state = "asleep" if self._loaded is None else "ready"
+                self.state = "failed" if self._loaded is None else "ready"
             return loaded
 
     def drop(self) -> None:

@@ -46,6 +46,20 @@ def standard_defaults(model: str, *, weights: Path = WEIGHTS) -> Defaults:
     )
 
 
+def is_at_hand(model: str, *, weights: Path = WEIGHTS) -> bool:
+    """Whether a model can be loaded ahead of its first use: it ships, or is a folder.
+
+    The paper's network is not: it may have to be fetched, and takes gigabytes of memory.
+    """
+    return (weights / model / CARD).is_file() or (Path(model) / CARD).is_file()
+
+
+def load_ahead(engine: Engine, model: str) -> None:
+    """Begin to load what a first run needs, in a thread, if the model is at hand."""
+    if is_at_hand(model):
+        engine.preload()
+
+
 def standard_engine(
     model: str, device: str, *, cache: FileCache | None = None, low_memory: bool = False
 ) -> Engine:
@@ -78,4 +92,5 @@ def standard_engine(
         load_scorer=load_scorer,
         rules=rules,
         cache=cache,
+        encoder_name=SCORER,
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 from harmony.records import CDScore, ReferenceImage, Views
 from harmony.scoring import CDScorer
 from harmony.scoring_views import mean_seed_diversity, neighbour_consistency, reference_agreement
+from harmony.ui.late_scorer import LateScorer
 
 Embedding = Float[Tensor, "N d"]
 Measures = dict[str, float | None]
@@ -21,7 +22,7 @@ Measures = dict[str, float | None]
 class MeasuringScorer:
     """A scorer that remembers the embedding of every sample, in the order of the samples."""
 
-    def __init__(self, scorer: CDScorer) -> None:
+    def __init__(self, scorer: CDScorer | LateScorer) -> None:
         """Score with `scorer`."""
         self.scorer = scorer
         self.embeddings: deque[Embedding] = deque()

@@ -17,6 +17,7 @@ from harmony.serving.lane import Lane
 from harmony.ui import texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
+from harmony.ui.chip import bind_chip
 from harmony.ui.compare import CompareActions, build_comparison
 from harmony.ui.dial_actions import DialActions, bind_dials
 from harmony.ui.engine import Engine
@@ -111,7 +112,7 @@ def build_demo(
         bind_results(actions, turns)
         bind_mesh(MeshActions(engine, visits, results), turns)
         bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
-        demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
+        bind_chip(engine, chip, demo)
         demo.unload(_closing(visits, turns))
     return demo
 

@@ -19,6 +19,7 @@ from harmony.records import Recipe, ReferenceImage
 from harmony.scoring import CDScorer, ViewEmbeddings
 from harmony.serving.pace import Pace
 from harmony.ui.events import Event, SampleReady, Step
+from harmony.ui.late_scorer import LateScorer
 from harmony.ui.measuring import Embedding, MeasuringScorer, measure, spread
 from harmony.ui.run_files import write_run, write_sample
 from harmony.ui.sample_cache import KeptSample, SampleCache
@@ -44,7 +45,7 @@ class Painting:
     """
 
     model: MultiviewDenoiser
-    scorer: CDScorer | None
+    scorer: CDScorer | LateScorer | None
     cache: SampleCache
     recipe: Recipe
     folder: Path

@@ -274,3 +274,56 @@ def test_ddim_equals_the_recorded_updates_of_the_released_code(shared_dir):
             epsilon, level, x, eta=eta, variance_noise=variance_noise, return_dict=False
         )[0]
         torch.testing.assert_close(ours, recorded[f"ddim.{name}"], atol=1e-4, rtol=1e-4)
+
+
+class _Clipped(FakeDenoiser):
+    """Overshoots what its pictures can hold."""
+
+    def __init__(self, bound: float | None) -> None:
+        super().__init__("sample", "trailing")
+        self.schedule = replace(self.schedule, clip_sample_range=bound)
+
+    def predict(self, latents, timestep, condition, branches):
+        found = super().predict(latents, timestep, condition, branches)
+        return {branch: 3 * prediction for branch, prediction in found.items()}
+
+
+@pytest.mark.parametrize("sampler", list(SAMPLERS))
+def test_the_guided_estimate_is_clipped_for_every_sampler(sampler):
+    settings = SamplerSettings(sampler, 6, 0.0)
+    steps = {
+        bound: list(sample_steps(_Clipped(bound), CONDITION, SeededNoise([0]), DIALS, settings))
+        for bound in (None, 1.0)
+    }
+    assert max(step.predicted_clean.abs().max() for step in steps[None]) > 1.5
+    assert max(step.predicted_clean.abs().max() for step in steps[1.0]) == 1.0
+    # What is clipped is also what the next step starts from.
+    assert (steps[1.0][-1].latents - steps[None][-1].latents).abs().max() > 0.1
+
+
+def test_clipping_is_diffusers_own_with_the_noise_derived_from_the_clipped_estimate():
+    model, steps = _Clipped(1.0), 20
+    reference = DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=True,
+        set_alpha_to_one=True,
+        timestep_spacing="trailing",
+        prediction_type="sample",
+    )
+    reference.set_timesteps(steps)
+    latents = SeededNoise([3]).draw((16, 3, 8, 8))
+    for t in reference.timesteps:
+        prediction = model.predict(latents, int(t), CONDITION, [Branch.FULL])[Branch.FULL]
+        latents = reference.step(
+            prediction, int(t), latents, use_clipped_model_output=True, return_dict=False
+        )[0]
+    ours = run(model, SamplerSettings("ddim", steps, 0.0), [3])
+    torch.testing.assert_close(ours, latents, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_only_clean_predictions_can_be_clipped(prediction_type):
+    with pytest.raises(ValueError, match="can be clipped"):
+        replace(fake_schedule(prediction_type), clip_sample_range=1.0)

@@ -52,6 +52,18 @@ class HeadNorm(nn.Module):
         return F.rms_norm(x, (x.shape[-1],), self.gain.to(x.dtype), 1e-6)
 
 
+def attend(q: HeadTensor, k: HeadTensor, v: HeadTensor) -> HeadTensor:
+    """Return softmax(q k^T / sqrt(d)) v."""
+    if k.shape[2] == 1:  # softmax over one key is 1
+        return v.expand_as(q)
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and not q.requires_grad:
+        # PyTorch's fused kernel leaves a CPU's bfloat16 products unused; two plain products take
+        # half its time. The scale goes to the queries, which are fewer than the logits.
+        logits = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
+        return torch.matmul(logits.softmax(dim=-1), v)
+    return F.scaled_dot_product_attention(q, k, v)
+
+
 class KeysValues(nn.Module):
     """Keys and values of context tokens; they do not depend on the timestep."""
 
@@ -107,7 +119,7 @@ class Attention(nn.Module):
         out = self._self_attention(q, k, v, joint=joint, views=views)
         if context is not None:
             keys, values = context
-            out = out + F.scaled_dot_product_attention(q, keys, values)
+            out = out + attend(q, keys, values)
         return self.to_out(rearrange(out, "b h (n t) d -> b n t (h d)", n=views))
 
     @staticmethod
@@ -117,12 +129,12 @@ class Attention(nn.Module):
         batch = q.shape[0]
         parts = []
         if joint > 0:
-            parts.append(F.scaled_dot_product_attention(q[:joint], k[:joint], v[:joint]))
+            parts.append(attend(q[:joint], k[:joint], v[:joint]))
         if joint < batch:
             q, k, v = (
                 rearrange(y[joint:], "b h (n t) d -> (b n) h t d", n=views) for y in (q, k, v)
             )
-            out = F.scaled_dot_product_attention(q, k, v)
+            out = attend(q, k, v)
             parts.append(rearrange(out, "(b n) h t d -> b h (n t) d", n=views))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -137,6 +149,7 @@ class Block(nn.Module):
         self.attention = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=not modulated)
         self.mlp_in = nn.Linear(width, 4 * width)
+        self.activation: nn.Module = nn.GELU(approximate="tanh")
         self.mlp_out = nn.Linear(4 * width, width)
         self.table = nn.Parameter(torch.zeros(6, width)) if modulated else None
 
@@ -159,4 +172,4 @@ class Block(nn.Module):
         return torch.addcmul(x, gate2, self._mlp(hidden))
 
     def _mlp(self, x: Tensor) -> Tensor:
-        return self.mlp_out(F.gelu(self.mlp_in(x), approximate="tanh"))
+        return self.mlp_out(self.activation(self.mlp_in(x)))

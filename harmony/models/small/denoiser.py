@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from harmony.devices import prefers_single_samples
 from harmony.models.base import ModelDefaults
 from harmony.models.small.config import SmallConfig
 from harmony.models.small.network import ReferenceFeatures, SmallNetwork
+from harmony.models.small.packing import pack_for_cpu
 from harmony.models.small.schedule import noise_schedule, signal_shares
 from harmony.models.small.weights import load_state
 from harmony.records import (
@@ -121,9 +123,10 @@ class SmallDenoiser:
             raise ValueError(f"The small model has no branch {unknown[0]}.")
         with_reference = [branch for branch in WITH_REFERENCE if branch in branches]
         without = [b for b in SERVED_BRANCHES if b in branches and b not in WITH_REFERENCE]
+        folded = self.network.fold(latents.to(self.dtype))
         return {
-            **self._predict_group(latents, timestep, condition, "given", with_reference),
-            **self._predict_group(latents, timestep, condition, "absent", without),
+            **self._predict_group(folded, timestep, condition, "given", with_reference),
+            **self._predict_group(folded, timestep, condition, "absent", without),
         }
 
     def decode(self, latents: Float[Tensor, "S N 4 H W"]) -> Views:
@@ -140,25 +143,28 @@ class SmallDenoiser:
 
     def _predict_group(
         self,
-        latents: Tensor,
+        folded: Tensor,
         timestep: int,
         condition: Condition,
         prefix: str,
         branches: Sequence[Branch],
     ) -> dict[Branch, Tensor]:
-        """Predict branches that share a reference in one pass; those across views come first."""
+        """Predict branches that share a reference, and so all that comes before they part."""
         if not branches:
             return {}
-        samples = latents.shape[0]
-        joint = samples * sum(branch in ACROSS_VIEWS for branch in branches)
-        share = self._shares[timestep].to(self.device).expand(samples * len(branches))
-        out = self.network(
-            latents.to(self.dtype).repeat(len(branches), 1, 1, 1, 1),
-            share,
-            _to_features(prefix, condition, len(branches)),
-            joint,
-        )
-        return dict(zip(branches, out.chunk(len(branches)), strict=True))
+        samples = len(folded)
+        share = self._shares[timestep].to(self.device).expand(samples)
+        start = self.network.begin(folded, share, _to_features(prefix, condition, 1))
+        # A GPU wants one large batch, a CPU parts that stay in its caches.
+        size = 1 if prefers_single_samples(self.device) else len(branches)
+        predictions: dict[Branch, Tensor] = {}
+        for first in range(0, len(branches), size):
+            group = branches[first : first + size]  # those across views come first
+            joint = samples * sum(branch in ACROSS_VIEWS for branch in group)
+            features = _to_features(prefix, condition, len(group))
+            out = self.network.finish(start.repeat(len(group)), features, joint)
+            predictions.update(zip(group, out.chunk(len(group)), strict=True))
+        return predictions
 
 
 def _to_tensors(prefix: str, features: ReferenceFeatures) -> dict[str, Tensor]:
@@ -202,19 +208,35 @@ def write_defaults(defaults: ModelDefaults) -> dict[str, Any]:
 
 
 def load(
-    folder: Path, device: torch.device | str = "cpu", *, dtype: torch.dtype = torch.float32
+    folder: Path,
+    device: torch.device | str = "cpu",
+    *,
+    dtype: torch.dtype = torch.float32,
+    packed: bool = True,
 ) -> SmallDenoiser:
     """Load weights and card from `folder`, strictly.
+
+    Args:
+        folder: Holds both.
+        device: Where the weights go.
+        dtype: Arithmetic; latents stay float32.
+        packed: Whether a CPU may rearrange layers and multiply 8-bit integers
+            (`harmony.models.small.packing`); False computes as training does.
 
     Raises:
         ValueError: A file is damaged, or does not fit the network.
     """
     state, card = load_state(folder)
-    network = SmallNetwork(SmallConfig.from_json(card["config"]))
+    # Without memory of its own: every number is about to be replaced.
+    with torch.device("meta"):
+        network = SmallNetwork(SmallConfig.from_json(card["config"]))
     try:
-        network.load_state_dict(state, strict=True)
+        network.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
         raise ValueError(f"{folder} does not fit the network: {error}") from error
+    network.eval().requires_grad_(False)
+    if packed and torch.device(device).type == "cpu":
+        network = pack_for_cpu(network, dtype)
     return SmallDenoiser(
         network.to(device),
         name=card["name"],

@@ -43,6 +43,30 @@ class ReferenceFeatures:
     elevation: Float[Tensor, "B width"]
 
 
+@dataclass(frozen=True)
+class Start:
+    """What branches with the same reference share: everything before views first see each other.
+
+    Attributes:
+        tokens: (B, N, tokens, width) after the first block.
+        fine: (B * N, stem[1], H/8, H/8), the stem's map.
+        coarse: (B * N, stem[2], H/16, H/16), the stem's map.
+        modulation: (B, 6, width).
+    """
+
+    tokens: Float[Tensor, "B N t width"]
+    fine: Float[Tensor, "BN c h w"]
+    coarse: Float[Tensor, "BN d hh ww"]
+    modulation: Float[Tensor, "B 6 width"]
+
+    def repeat(self, count: int) -> Start:
+        """Return the same start for `count` branches, branch by branch."""
+        if count == 1:
+            return self
+        parts = (self.tokens, self.fine, self.coarse, self.modulation)
+        return Start(*(part.repeat(count, *[1] * (part.ndim - 1)) for part in parts))
+
+
 class Stem(nn.Module):
     """Picture -> (map at 1/8, map at 1/16) with a residual block at 1/16."""
 
@@ -53,12 +77,20 @@ class Stem(nn.Module):
         self.down = nn.Conv2d(stem[1], stem[2], 3, stride=2, padding=1)
         self.residual = ResidualConv(stem[2])
 
-    def forward(self, picture: Tensor, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Fold `picture` (B, 4, H, W); `extra` is added to the map at 1/8."""
-        fine = self.fold(F.pixel_unshuffle(picture, FOLD))
-        if extra is not None:
-            fine = fine + extra
-        return fine, self.residual(self.down(F.silu(fine)))
+    def forward(self, picture: Float[Tensor, "B 4 H W"]) -> tuple[Tensor, Tensor]:
+        """Return the maps at 1/8 and 1/16."""
+        fine = self.folded(picture)
+        return fine, self.coarse(fine)
+
+    def folded(self, picture: Float[Tensor, "B 4 H W"]) -> Float[Tensor, "B c h w"]:
+        """Return the map at 1/8: `fold` of the unshuffled picture, as one strided convolution."""
+        kernel = self.fold.weight.unflatten(1, (PICTURE_CHANNELS, FOLD * FOLD))
+        kernel = kernel[..., 0, 0].unflatten(2, (FOLD, FOLD))
+        return F.conv2d(picture, kernel, self.fold.bias, stride=FOLD)
+
+    def coarse(self, fine: Float[Tensor, "B c h w"]) -> Float[Tensor, "B d hh ww"]:
+        """Return the map at 1/16."""
+        return self.residual(self.down(F.silu(fine)))
 
 
 class ReferenceEncoder(nn.Module):
@@ -213,24 +245,57 @@ class SmallNetwork(nn.Module):
             reference: From `self.reference`; batch B or 1.
             joint: The first `joint` samples attend across views, the rest inside each view.
         """
-        batch, views = noisy.shape[:2]
-        pictures = noisy.flatten(0, 1)
-        fine, coarse = self.stem(pictures, per_view(reference.feature_map, batch, views))
+        return self.finish(self.begin(self.fold(noisy), time, reference), reference, joint)
+
+    def fold(self, noisy: Float[Tensor, "B N 4 H W"]) -> Float[Tensor, "B N c h w"]:
+        """Return what every branch shares: the noisy pictures' first map."""
+        return self.stem.folded(noisy.flatten(0, 1)).unflatten(0, noisy.shape[:2])
+
+    def begin(
+        self,
+        folded: Float[Tensor, "B N c h w"],
+        time: Float[Tensor, " B"],
+        reference: ReferenceFeatures,
+    ) -> Start:
+        """Return what branches with the same reference share; see `forward`."""
+        batch, views = folded.shape[:2]
+        fine = folded.flatten(0, 1) + per_view(reference.feature_map, batch, views)
+        coarse = self.stem.coarse(fine)
         tokens = rearrange(
             self.down(F.silu(coarse)), "(b n) c h w -> b n (h w) c", b=batch
         ) + self.places.to(coarse.dtype)
         modulation = self._modulation(time, reference.elevation)
-        for index, block in enumerate(self.blocks):
-            if index % 2 == 0:
-                keys, values = reference.keys_values[index // 2]
-                context = (expand(keys, batch), expand(values, batch))
-                tokens = block(tokens, 0, modulation, context)
-            else:
-                tokens = block(tokens, joint, modulation)
+        tokens = self._block(0, tokens, modulation, reference, joint=0)
+        return Start(tokens, fine, coarse, modulation)
+
+    def finish(
+        self, start: Start, reference: ReferenceFeatures, joint: int
+    ) -> Float[Tensor, "B N 4 H W"]:
+        """Return the clean pictures; see `forward`."""
+        batch, views = start.tokens.shape[:2]
+        tokens = start.tokens
+        for index in range(1, len(self.blocks)):
+            tokens = self._block(index, tokens, start.modulation, reference, joint)
         grid = self.config.image_size // 32
         folded = rearrange(self.norm_out(tokens), "b n (h w) c -> (b n) h w c", h=grid)
-        out = self.decoder(folded, fine, coarse, per_view(reference.pixels, batch, views))
+        pixels = per_view(reference.pixels, batch, views)
+        out = self.decoder(folded, start.fine, start.coarse, pixels)
         return out.unflatten(0, (batch, views))
+
+    def _block(
+        self,
+        index: int,
+        tokens: Float[Tensor, "B N t width"],
+        modulation: Float[Tensor, "B 6 width"],
+        reference: ReferenceFeatures,
+        joint: int,
+    ) -> Float[Tensor, "B N t width"]:
+        """Apply a block: even ones look inside a view and at the reference, odd ones across."""
+        if index % 2:
+            return self.blocks[index](tokens, joint, modulation)
+        keys, values = reference.keys_values[index // 2]
+        context = (expand(keys, len(tokens)), expand(values, len(tokens)))
+        return self.blocks[index](tokens, 0, modulation, context)
 
     def _modulation(self, time: Tensor, elevation: Tensor) -> Float[Tensor, "B 6 width"]:
         embedded = sinusoids(1000.0 * time, TIME_WIDTH).to(self.time_in.weight.dtype)

@@ -38,6 +38,7 @@ def noise_schedule(shift: float) -> NoiseSchedule:
         prediction_type="sample",
         timestep_spacing="trailing",
         set_alpha_to_one=True,
+        clip_sample_range=1.0,  # latents are pictures in [-1, 1]
     )
 
 

@@ -190,6 +190,7 @@ STATUS_MODEL = {
     "asleep": "{model} · loads on the first run",
     "loading": "{model} · loading",
     "ready": "{model} · ready on {device}",
+    "failed": "{model} · did not load; a run tries again and says why",
 }
 
 API_PROGRESS = "Progress"

@@ -77,6 +77,7 @@ def test_schedule_is_the_flow(shift):
     share = signal_shares(shift)
     abar = torch.tensor(noise_schedule(shift).alphas_cumprod, dtype=torch.float64)
     assert (share.diff() < 0).all()
+    assert noise_schedule(shift).clip_sample_range == 1.0
     assert 0 < share[-1] < 1e-3
     torch.testing.assert_close(abar.sqrt() / (abar.sqrt() + (1 - abar).sqrt()), share)
     clean, noise = torch.ones(1, 1, 1, 1, 1), torch.full((1, 1, 1, 1, 1), 2.0)
