@@ -17,7 +17,7 @@ from harmony.ui.pooled_engine import PooledEngine, WorkerEngine
 from harmony.ui.turns import Turns
 from tests.page_fakes import fake_engine
 
-PATIENCE = 120
+PATIENCE = 300
 LONG = 1000
 
 
@@ -42,6 +42,7 @@ class Page:
 @pytest.fixture(scope="module")
 def gpus(serve):
     page = Page(serve)
+    page.engine.model.get()
     yield page
     page.engine.close()
 
