@@ -14,7 +14,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from PIL import Image
 
@@ -22,6 +21,7 @@ from harmony.cameras import Cameras, target_cameras
 from harmony.pipeline import Sample, to_uint8
 from harmony.recipe import recipe_png_info, recipe_to_json
 from harmony.records import CDScore, Recipe, Views
+from harmony.scoring_report import RunMeasures, run_json, sample_json
 from harmony.video import turntable_mp4
 
 GIF_FRAME_MS = 120
@@ -44,15 +44,17 @@ def cutout_images(views: Views) -> list[list[Image.Image]]:
     """Return RGBA pictures without the white, one list of N for each sample.
 
     Colour is straight: (pixels - (1 - alpha)) / alpha, and white where alpha is 0; on white they
-    are the views again, up to the rounding to bytes.
+    are the views again, up to the rounding to bytes. Only the bytes of views and masks count, so
+    that views which were read from files give the same.
     """
-    alpha = views.alpha.float()
-    colour = (views.pixels.float() - 1 + alpha) / alpha.clamp(min=1 / 255)
-    colour = torch.where(alpha > 0, colour, 1.0)
-    rgba = np.concatenate(
-        [to_uint8(colour), to_uint8(alpha.expand_as(views.pixels))[..., :1]], axis=-1
-    )
-    return [[Image.fromarray(view) for view in sample] for sample in rgba]
+    pixels = to_uint8(views.pixels).astype(np.float32) / 255
+    alpha = to_uint8(views.alpha.expand_as(views.pixels))[..., :1].astype(np.float32) / 255
+    colour = np.where(alpha > 0, (pixels - 1 + alpha) / alpha.clip(1 / 255), 1.0).clip(0, 1)
+    rgba = np.concatenate([colour, alpha], axis=-1)
+    return [
+        [Image.fromarray(view) for view in sample]
+        for sample in np.rint(rgba * 255).astype(np.uint8)
+    ]
 
 
 def strip(images: Sequence[Image.Image]) -> Image.Image:
@@ -137,16 +139,28 @@ def nerf_transforms_json(cameras: Cameras) -> str:
     return _json({**pinhole, "frames": frames})
 
 
-def scores_json(samples: Sequence[Sample], object_name: str) -> str:
-    """Return every sample's CD score (null where none was measured) and who measured it."""
+def scores_json(
+    samples: Sequence[Sample], object_name: str, measures: RunMeasures | None = None
+) -> str:
+    """Return every sample's CD score (null where none was measured) and who measured it.
+
+    Args:
+        samples: The finished samples.
+        object_name: That the scores are for.
+        measures: Of the same samples, beside the CD score.
+    """
     encoders = sorted({sample.score.encoder for sample in samples if sample.score is not None})
-    return _json(
-        {
-            "object_name": object_name,
-            "encoder": encoders[0] if len(encoders) == 1 else (encoders or None),
-            "scores": [{"seed": s.seed, "cd_score": _score(s.score)} for s in samples],
-        }
-    )
+    scores = [{"seed": s.seed, "cd_score": _score(s.score)} for s in samples]
+    content = {
+        "object_name": object_name,
+        "encoder": encoders[0] if len(encoders) == 1 else (encoders or None),
+        "scores": scores,
+    }
+    if measures is not None:
+        for score, of_sample in zip(scores, measures.samples, strict=True):
+            score |= sample_json(of_sample)
+        content |= run_json(measures)
+    return _json(content)
 
 
 SAMPLE_COLUMNS = ("seed", "object_name", "encoder", "scaling", "cd", "d", "s_var")
@@ -198,24 +212,34 @@ def seed_folder(seed: int) -> str:
     return f"seed-{seed:04d}"
 
 
-def run_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
-    """Yield (relative path, content) of a run's folder: RGB views on white, masks beside them.
+def sample_files(sample: Sample, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of one sample's folder: RGB views on white, masks beside them, strip.
 
     A view carries the recipe of its own seed, so that it is the same alone and among others.
     """
+    own = replace(recipe, seeds=(sample.seed,))
+    views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
+    for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
+        yield f"view-{index:02d}.png", png_bytes(view, own)
+        yield f"view-{index:02d}.alpha.png", png_bytes(mask)
+    yield "strip.png", png_bytes(strip(views), own)
+
+
+def run_files(
+    samples: Sequence[Sample], recipe: Recipe, measures: RunMeasures | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Yield (relative path, content) of a run's folder; see `sample_files`."""
     for sample in samples:
-        folder, own = seed_folder(sample.seed), replace(recipe, seeds=(sample.seed,))
-        views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
-        for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
-            yield f"{folder}/view-{index:02d}.png", png_bytes(view, own)
-            yield f"{folder}/view-{index:02d}.alpha.png", png_bytes(mask)
-        yield f"{folder}/strip.png", png_bytes(strip(views), own)
-    yield from _records(samples, recipe)
+        for name, content in sample_files(sample, recipe):
+            yield f"{seed_folder(sample.seed)}/{name}", content
+    yield from _records(samples, recipe, measures)
 
 
-def _records(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+def _records(
+    samples: Sequence[Sample], recipe: Recipe, measures: RunMeasures | None = None
+) -> Iterator[tuple[str, bytes]]:
     yield "recipe.json", recipe_to_json(recipe).encode()
-    yield "scores.json", scores_json(samples, recipe.object_name).encode()
+    yield "scores.json", scores_json(samples, recipe.object_name, measures).encode()
     yield "cameras.json", cameras_json(_cameras(samples)).encode()
 
 
