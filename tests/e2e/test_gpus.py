@@ -25,7 +25,7 @@ class Page:
     """A page in front of two workers."""
 
     def __init__(self, serve) -> None:
-        make = functools.partial(fake_engine, step_seconds=0.05)
+        make = functools.partial(fake_engine, step_seconds=0.3)
         self.pool = WorkerPool(functools.partial(WorkerEngine, make), [None, None])
         rules = ("decomposed", "cfg", "none")
         self.engine = PooledEngine(model_name="fake", rules=rules, pool=self.pool)
