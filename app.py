@@ -17,16 +17,19 @@ def serve(options: argparse.Namespace) -> None:
     Raises:
         ValueError: The server cannot be set up as the options say.
     """
+    from harmony.serving.zero import find_gpu, is_zero_gpu
+
+    gpu = find_gpu()
     from harmony.serving.access import read_users
     from harmony.serving.json_log import log_as_json
     from harmony.serving.lane import Lane
     from harmony.serving.run_log import RunLog
     from harmony.serving.server_folder import ServerFolder
     from harmony.serving.shutdown import shut_down, stop_signal
+    from harmony.ui.engines import build_engine, slots
     from harmony.ui.examples import load_examples
     from harmony.ui.loading import load_ahead, standard_defaults
     from harmony.ui.page import build_demo, launch_settings
-    from harmony.ui.pooled_engine import build_engine
     from harmony.ui.turns import Turns
     from harmony.ui.visits import Visits
 
@@ -35,10 +38,10 @@ def serve(options: argparse.Namespace) -> None:
     folder = ServerFolder(options.cache_dir)
     # Where Gradio keeps uploads; it serves files of this folder and of no other.
     os.environ["GRADIO_TEMP_DIR"] = str(folder.files)
-    engine = build_engine(options)
-    if not options.gpus:  # the workers of several load their own
+    engine = build_engine(options, gpu)
+    if not options.gpus and not is_zero_gpu():  # workers and ZeroGPU load their own
         load_ahead(engine, options.model)
-    lane = Lane(len(options.gpus or (None,)), max_waiting=options.max_queue)
+    lane = Lane(slots(options), max_waiting=options.max_queue)
     demo = build_demo(
         engine,
         defaults=standard_defaults(options.model),

@@ -22,6 +22,7 @@ SECRET_NAMES = re.compile(
 SECRET_TEXT = re.compile(
     rb"hf_[A-Za-z0-9]{30,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
+README = "README.md"
 UNNEEDED = ("tests/", "benchmarks/")
 """A Space does not run these."""
 
@@ -81,7 +82,28 @@ def publish(space: str, *, root: Path = ROOT, api: Any = None, private: bool = F
         delete_patterns="*",
         commit_message=f"Publish {commit}",
     )
-    return f"https://huggingface.co/spaces/{space}"
+    # The hub wants the thumbnail's full address, which only the Space's name completes.
+    address = f"https://huggingface.co/spaces/{space}"
+    readme = (root / README).read_text(encoding="utf-8")
+    api.upload_file(
+        path_or_fileobj=with_thumbnail(readme, address).encode(),
+        path_in_repo=README,
+        repo_id=space,
+        repo_type="space",
+        commit_message=f"Thumbnail of {commit}",
+    )
+    return address
+
+
+def with_thumbnail(readme: str, address: str) -> str:
+    """Return the README with its header's thumbnail as an address in the Space."""
+    return re.sub(
+        r"^thumbnail: (?!http)(.+)$",
+        rf"thumbnail: {address}/resolve/main/\1",
+        readme,
+        count=1,
+        flags=re.M,
+    )
 
 
 def _literally(name: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MAX_QUEUE = 64
+VARIABLE = "HARMONY_OPTIONS"
 CACHE_GIGABYTES = 4.0
 
 
@@ -108,6 +111,9 @@ def build_parser() -> argparse.ArgumentParser:
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options; what does not fit together ends the program with a sentence."""
     parser = build_parser()
+    if arguments is None:
+        # A Space cannot give arguments; its settings' variables come first, the line overrides.
+        arguments = [*shlex.split(os.environ.get(VARIABLE, "")), *sys.argv[1:]]
     options = parser.parse_args(arguments)
     if options.weights is not None and options.model != "syncdreamer":
         parser.error("--weights goes with --model syncdreamer; name another model's folder itself")

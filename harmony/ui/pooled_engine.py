@@ -5,8 +5,7 @@ Cut-outs and meshes, which need no GPU, stay in the server's own process.
 
 from __future__ import annotations
 
-import argparse
-import functools
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,8 @@ from typing import Any
 
 from harmony.serving.json_log import log_as_json
 from harmony.serving.workers import WorkerPool
-from harmony.ui.cache import FileCache, default_folder
 from harmony.ui.engine import Engine
 from harmony.ui.events import Event
-from harmony.ui.loading import standard_engine
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.visits import Run
 
@@ -33,7 +30,8 @@ class WorkerEngine:
         self.score, self.suggest_name = self._engine.score, self._engine.suggest_name
 
     def load(self) -> str:
-        """Load the model; returns the name of its device."""
+        """Load the model and the code of a run; returns the name of the device."""
+        importlib.import_module("harmony.ui.painting")
         return str(self._engine.model.get().device)
 
 
@@ -80,19 +78,3 @@ class PooledEngine(Engine):
     def close(self) -> None:
         """End the workers."""
         self._pool.close()
-
-
-def _own_engine(model: str, device: str, cache: Path, low_memory: bool) -> Engine:
-    return standard_engine(model, device, cache=FileCache(cache), low_memory=low_memory)
-
-
-def build_engine(options: argparse.Namespace) -> Engine:
-    """Return the engine that the command line asks for; nothing is loaded or started yet."""
-    cache = default_folder()
-    if not options.gpus:
-        return _own_engine(options.model, options.device, cache, options.low_memory)
-    # A worker sees one GPU only, which is "cuda" to it.
-    make = functools.partial(_own_engine, options.model, "cuda", cache, options.low_memory)
-    pool = WorkerPool(functools.partial(WorkerEngine, make), options.gpus)
-    rules = standard_engine(options.model, "cuda").rules
-    return PooledEngine(model_name=options.model, rules=rules, pool=pool)

@@ -17,7 +17,7 @@ from harmony.ui.pooled_engine import PooledEngine, WorkerEngine
 from harmony.ui.turns import Turns
 from tests.page_fakes import fake_engine
 
-PATIENCE = 120
+PATIENCE = 300
 LONG = 1000
 
 
@@ -25,7 +25,7 @@ class Page:
     """A page in front of two workers."""
 
     def __init__(self, serve) -> None:
-        make = functools.partial(fake_engine, step_seconds=0.05)
+        make = functools.partial(fake_engine, step_seconds=0.3)
         self.pool = WorkerPool(functools.partial(WorkerEngine, make), [None, None])
         rules = ("decomposed", "cfg", "none")
         self.engine = PooledEngine(model_name="fake", rules=rules, pool=self.pool)
@@ -42,6 +42,7 @@ class Page:
 @pytest.fixture(scope="module")
 def gpus(serve):
     page = Page(serve)
+    page.engine.model.get()
     yield page
     page.engine.close()
 

@@ -14,9 +14,13 @@ class FakeHub:
     def __init__(self) -> None:
         self.created: list[tuple] = []
         self.uploaded: dict = {}
+        self.readme = ""
 
     def create_repo(self, repo_id, **settings):
         self.created.append((repo_id, settings["repo_type"], settings["space_sdk"]))
+
+    def upload_file(self, **settings):
+        self.readme = settings["path_or_fileobj"].decode()
 
     def upload_folder(self, **settings):
         folder = Path(settings["folder_path"])
@@ -35,6 +39,7 @@ def tree(tmp_path):
     for name in ("app.py", "harmony/__init__.py", "tests/test_x.py", "strange[1].txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
+    (tmp_path / "README.md").write_text("---\nthumbnail: examples/a.webp\n---\nText\n")
     (tmp_path / ".gitignore").write_text("out/\n")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "private.png").write_text("x")
@@ -50,10 +55,11 @@ def test_what_git_tracks_is_published_and_nothing_else(tree):
     assert address == "https://huggingface.co/spaces/owner/name"
     assert hub.created == [("owner/name", "space", "gradio")]
     assert hub.uploaded["files"] == {
-        *(".gitignore", "app.py", "harmony/__init__.py", "strange[1].txt")
+        *(".gitignore", "README.md", "app.py", "harmony/__init__.py", "strange[1].txt")
     }
     assert hub.uploaded["repo_type"] == "space"
     assert hub.uploaded["delete_patterns"] == "*"
+    assert f"thumbnail: {address}/resolve/main/examples/a.webp\n" in hub.readme
 
 
 @pytest.mark.parametrize("name", ["app.py", "new.txt"])
@@ -104,7 +110,7 @@ def test_the_space_s_header_is_complete():
     assert (ROOT / header["app_file"]).is_file()
     assert len(header["short_description"]) <= 60
     assert header["suggested_hardware"]
-    assert (ROOT / header["thumbnail"].rpartition("/main/")[2]).is_file()
+    assert (ROOT / header["thumbnail"]).is_file()
 
 
 def test_the_container_runs_the_app_as_nobody_special():

@@ -47,6 +47,14 @@ def test_what_will_not_do_ends_with_a_sentence(arguments, sentence, capsys):
     assert sentence in capsys.readouterr().err
 
 
+def test_a_space_gives_its_options_in_a_variable(monkeypatch):
+    monkeypatch.setenv("HARMONY_OPTIONS", "--model syncdreamer --max-queue 9")
+    monkeypatch.setattr(sys, "argv", ["app.py", "--max-queue", "7"])
+    options = parse_options()
+    assert (options.model, options.max_queue) == ("syncdreamer", 7)
+    assert parse_options([]).model == "small"
+
+
 def test_offline_reaches_the_hub_before_it_is_imported():
     code = (
         "from harmony.serving.options import parse_options, set_environment;"
