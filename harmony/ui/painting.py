@@ -17,7 +17,7 @@ from harmony.recipe import recipe_to_json
 from harmony.reconstruction.files import read_views
 from harmony.records import Recipe, ReferenceImage
 from harmony.scoring import CDScorer, ViewEmbeddings
-from harmony.serving.pace import Pace
+from harmony.serving.pace import BRANCH_STEP, Pace
 from harmony.ui.events import Event, SampleReady, Step
 from harmony.ui.measuring import Embedding, MeasuringScorer, measure, spread
 from harmony.ui.renaming import rename_zip
@@ -27,9 +27,6 @@ from harmony.ui.settings import Settings
 from harmony.ui.strips import make_strip
 from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run, SampleFiles
-
-BRANCH_STEP = "branch step"
-"""The pace's unit: one branch of one sample in one step. The branches cost about the same."""
 
 
 @dataclass
