@@ -191,7 +191,7 @@ class Actions:
         visit = self.visit(request)
         # To the browser a stopped run has failed, too, before or after Stop has its say.
         if visit.state in {"running", "stopped"}:
-            return {self.results.status: gr.skip()}
+            return self.stopped(request)
         visit.restore()
         updates = self.buttons(running=False) | self.show(visit)
         return updates | {self.results.status: status_html(texts.FAILED)}
