@@ -79,6 +79,9 @@ class Engine:
         device = str(self.model.get().device) if self.model.state == "ready" else ""
         return texts.STATUS_MODEL[self.model.state].format(model=self.model_name, device=device)
 
+    def close(self) -> None:
+        """Give back what outlives a call; the process' own model goes with the process."""
+
     def _prepare(
         self, loaded: LoadedImage, framing: Framing, image_size: int
     ) -> tuple[Prepared, tuple[str, ...]]:
