@@ -57,7 +57,8 @@ class PixelScorer:
     encoder_name = "pixel-means"
 
     def embed(self, views: Views) -> ViewEmbeddings:
-        return ViewEmbeddings(views.pixels.mean(dim=(3, 4)))
+        means = views.pixels.mean(dim=(3, 4))
+        return ViewEmbeddings(means / means.norm(dim=-1, keepdim=True))
 
     def score(self, views: Views | ViewEmbeddings, object_name: str) -> list[CDScore]:
         embedded = views if isinstance(views, ViewEmbeddings) else self.embed(views)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
+BRANCH_STEP = "branch step"
+"""Unit of a run: one branch of one sample in one step. The branches cost about the same."""
 REMEMBERED = 7
 """The median of so few forgets the first run, which also loads the model, after two more."""
 

@@ -44,10 +44,11 @@ def settings_from(values: tuple[Any, ...]) -> Settings:
 
 
 def until_replaced(run: Iterator[Event], visit: Visit) -> Iterator[Event]:
-    """Yield a run's events until the visitor asks for another one in its place."""
+    """Yield a run's events until the visitor stops it or asks for another one in its place."""
     number = visit.replaced
     for event in run:
-        if visit.replaced != number:
+        # Gradio's own stop may come later than the page's; no step may be told after that.
+        if visit.replaced != number or visit.state == "stopped":
             # Closing it stops the model's own loop.
             run.close()  # pyright: ignore[reportAttributeAccessIssue]
             return
@@ -113,7 +114,11 @@ class Actions:
         folder = visit.begin()
         yield self.buttons(running=True) | {self.results.details: gr.update(visible=False)}
         run = self.engine.generate(Path(picture), wanted, folder)
-        yield from self._follow(until_replaced(run, visit), visit, wanted.seeds)
+        try:
+            yield from self._follow(until_replaced(run, visit), visit, wanted.seeds)
+        except Exception:
+            visit.state = "broken"
+            raise
 
     def _follow(
         self, run: Iterator[Event], visit: Visit, seeds: tuple[int, ...]
@@ -173,7 +178,7 @@ class Actions:
     def stopped(self, request: gr.Request) -> Updates:
         """Say where the run was stopped; the last preview stays."""
         visit, text = self.visit(request), texts.STOPPED_EARLY
-        step, visit.running = visit.last_step, False
+        step, visit.state = visit.last_step, "stopped"
         if step is not None:
             text = texts.STOPPED.format(step=step[0], num_steps=step[1])
         return self.buttons(running=False) | {
@@ -182,8 +187,11 @@ class Actions:
         }
 
     def failed(self, request: gr.Request) -> Updates:
-        """Put back what the visitor had."""
+        """Put back what the visitor had; a run that was stopped keeps its last preview."""
         visit = self.visit(request)
+        # To the browser a stopped run has failed, too, before or after Stop has its say.
+        if visit.state in {"running", "stopped"}:
+            return self.stopped(request)
         visit.restore()
         updates = self.buttons(running=False) | self.show(visit)
         return updates | {self.results.status: status_html(texts.FAILED)}

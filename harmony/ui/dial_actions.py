@@ -59,22 +59,16 @@ def bind_dials(actions: DialActions, turns: Turns) -> None:
     """Answer when s1 or s2 is let go; never while it moves."""
     page = actions.page
     inputs, results = page.inputs, page.results
-    on_show = [
-        *(results.status, results.turntable, results.details, results.runs, results.recipe_file),
-        *(results.gallery, results.views_file, results.mesh_view, results.mesh_file),
-        results.mesh_status,
-        results.mesh_turntable,
-    ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     gr.on(
         [inputs.s1.release, inputs.s2.release],
         actions.released,
         inputs=[inputs.picture, inputs.run_on_release, inputs.asked, *inputs.dials],
-        outputs=[inputs.asked, *on_show],
+        outputs=[inputs.asked, *results.on_show],
         trigger_mode="always_last",
         **quiet,
     )
-    shown = [inputs.generate, inputs.stop, *on_show]
+    shown = [inputs.generate, inputs.stop, *results.on_show]
     run = inputs.asked.change(
         **turns.of(page.generate, plans.run, page.waiting),
         inputs=[inputs.picture, *inputs.dials],

@@ -19,7 +19,7 @@ from PIL import Image
 
 from harmony.background import SHIPPED, CutoutModels
 from harmony.images import LoadedImage, read_image
-from harmony.serving.pace import Pace
+from harmony.serving.pace import BRANCH_STEP, Pace
 from harmony.ui import texts
 from harmony.ui.cache import FileCache
 from harmony.ui.events import (
@@ -213,9 +213,10 @@ class Engine:
 
     def estimate(self, settings: Settings) -> float | None:
         """Return the seconds that a run takes here, or None before anything was measured."""
+        if self.pace.seconds(BRANCH_STEP, 1) is None:
+            return None
         from harmony.guidance import branch_weights
         from harmony.records import Guidance
-        from harmony.ui.painting import BRANCH_STEP
 
         guidance = Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
         units = len(branch_weights(guidance)) * settings.num_steps * settings.instances

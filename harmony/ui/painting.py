@@ -17,7 +17,7 @@ from harmony.recipe import recipe_to_json
 from harmony.reconstruction.files import read_views
 from harmony.records import Recipe, ReferenceImage
 from harmony.scoring import CDScorer, ViewEmbeddings
-from harmony.serving.pace import Pace
+from harmony.serving.pace import BRANCH_STEP, Pace
 from harmony.ui.events import Event, SampleReady, Step
 from harmony.ui.late_scorer import LateScorer
 from harmony.ui.measuring import Embedding, MeasuringScorer, measure, spread
@@ -26,9 +26,6 @@ from harmony.ui.sample_cache import KeptSample, SampleCache
 from harmony.ui.settings import Settings
 from harmony.ui.strips import make_strip
 from harmony.ui.visits import Run, SampleFiles
-
-BRANCH_STEP = "branch step"
-"""The pace's unit: one branch of one sample in one step. The branches cost about the same."""
 
 
 @dataclass

@@ -39,6 +39,15 @@ class Results:
     mesh_format: gr.Radio
     mesh_file: gr.DownloadButton
 
+    @property
+    def on_show(self) -> list[gr.Component | gr.Column]:
+        """Everything that changes when another run is put on show."""
+        return [
+            *(self.status, self.turntable, self.details, self.runs, self.recipe_file),
+            *(self.gallery, self.views_file, self.mesh_view, self.mesh_file),
+            *(self.mesh_status, self.mesh_turntable),
+        ]
+
 
 def _mesh() -> dict[str, gr.Component]:
     with gr.Row(elem_classes="run-row"):

@@ -69,7 +69,8 @@ def sample_key(recipe: Recipe, seed: int, *, device: str, encoder: str) -> str:
         encoder: Who measures; "" for nobody.
     """
     alone = replace(recipe, seeds=(seed,), object_name="object", guidance=Guidance("none", 0, 0, 0))
-    weights = sorted((str(branch), w) for branch, w in branch_weights(recipe.guidance).items())
+    # 2 and 2.0 are one setting; a browser sends either.
+    weights = sorted((str(b), float(w)) for b, w in branch_weights(recipe.guidance).items())
     values = [code_fingerprint(), recipe_to_json(alone), weights, device, encoder]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 

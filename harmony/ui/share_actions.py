@@ -46,23 +46,29 @@ class ShareActions:
     def open_link(self, request: gr.Request, *dials: Any) -> Updates:
         """Set the dials, and choose the example, as the page's address says."""
         query = dict(request.query_params)
+        if not set(query) - {THEME}:
+            return self._open_plain()
         updates = self._dials(settings_of_query(query, settings_from(dials), self.cutouts))
         named = [example for example in self.examples if example.name == query.get(EXAMPLE)]
-        if not set(query) - {THEME}:
-            # The page opens with the first shipped result on show: its picture belongs to it.
-            shipped = [e for e in self.examples if load_precomputed(e) is not None]
-            return updates | (self.page.take_example(shipped[0]) if shipped else {})
         if named:
             chosen = self.page.choose_example(request, named[0])
             # The link's own settings go before those of the example.
             updates = chosen | updates if "elevation_deg" in query else updates | chosen
         return updates
 
+    def _open_plain(self) -> Updates:
+        """Take the picture of the shipped result that the page opens with; the dials stay."""
+        shipped = [e for e in self.examples if load_precomputed(e) is not None]
+        if not shipped:
+            return {self.page.results.status: gr.skip()}
+        return self.page.take_example(shipped[0])
+
     @in_plain_words
     def restore(self, file: str | None, picture: str | None, *dials: Any) -> Updates:
         """Set the dials as a dropped recipe says."""
         if file is None:
-            return {}
+            # An empty table would be taken for a value.
+            return {self.page.inputs.s1: gr.skip()}
         recipe = read_recipe(Path(file))
         settings = settings_of_recipe(recipe, settings_from(dials), self.cutouts)
         if picture is None or file_sha256(Path(picture)) != recipe.image_sha256:

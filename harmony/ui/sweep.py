@@ -64,9 +64,8 @@ def build_sweep() -> Sweep:
     )
     with gr.Accordion(texts.MAP_OWN, open=False, elem_id="map") as panel:
         gr.Markdown(texts.MAP_INFO, elem_classes="fine-print")
-        with gr.Row(elem_classes="run-row"):
-            grid = gr.Radio(list(GRIDS), value="3 × 3", label=texts.MAP_SIZE, elem_id="map-size")
-            start = gr.Button(texts.MAP_START, elem_id="map-start", min_width=160)
+        grid = gr.Radio(list(GRIDS), value="3 × 3", label=texts.MAP_SIZE, elem_id="map-size")
+        start = gr.Button(texts.MAP_START, elem_id="map-start")
         status = gr.HTML(elem_id="map-status", js_on_load=None)
     return Sweep(panel, grid, start, status, view)
 

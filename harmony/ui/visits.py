@@ -81,7 +81,7 @@ class Visit:
         previous: Id of the one before, while a new one is made.
         chosen: Index of the chosen sample.
         last_step: Step and number of steps of the run that is made or was stopped.
-        running: Whether a run for the turntable is being made.
+        state: Of the run for the turntable: "idle", "running", "stopped" by hand, or "broken".
         replaced: Counts up when a newer run takes the place of the one that is being made.
         task: Which other work is being done: "map", "compare" or "".
         mesh: Files of the mesh on show.
@@ -96,7 +96,7 @@ class Visit:
     previous: str | None = None
     chosen: int = 0
     last_step: tuple[int, int] | None = None
-    running: bool = False
+    state: str = "idle"
     replaced: int = 0
     task: str = ""
     mesh: MeshFiles | None = None
@@ -126,7 +126,7 @@ class Visit:
         """Keep a run and put it on show."""
         self.add(run)
         self.current, self.chosen = run.id, 0
-        self.last_step, self.running = None, False
+        self.last_step, self.state = None, "idle"
 
     def add(self, run: Run) -> None:
         """Keep a run; the oldest beyond `KEEP_RUNS` goes."""
@@ -139,7 +139,7 @@ class Visit:
         """Take the run on show aside for a new one; returns the new one's folder."""
         folder = self.new_folder()
         self.put_aside()
-        self.last_step, self.running = None, True
+        self.last_step, self.state = None, "running"
         return folder
 
     def put_aside(self) -> None:
@@ -148,7 +148,7 @@ class Visit:
 
     def restore(self) -> None:
         """Put back what `begin` took aside."""
-        self.running = False
+        self.state = "idle"
         if self.current is None:
             self.current = self.previous
 
@@ -156,6 +156,11 @@ class Visit:
         """Put a run with new scores in the place of the old one."""
         if run.id in self.runs:
             self.runs[run.id] = run
+
+    @property
+    def running(self) -> bool:
+        """Whether a run for the turntable is being made."""
+        return self.state == "running"
 
     @property
     def run(self) -> Run | None:

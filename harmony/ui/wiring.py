@@ -145,12 +145,7 @@ def bind_sweep(actions: SweepActions, demo: gr.Blocks, turns: Turns) -> None:
     inputs.stop.click(actions.stopped, outputs=ended, cancels=filled, **quiet)
     parts.view.select(
         actions.choose,
-        outputs=[
-            *(inputs.rule, inputs.s1, inputs.s2, results.status, results.turntable),
-            *(results.details, results.runs, results.recipe_file, results.gallery),
-            *(results.views_file, results.mesh_view, results.mesh_file, results.mesh_status),
-            results.mesh_turntable,
-        ],
+        outputs=[inputs.rule, inputs.s1, inputs.s2, *results.on_show],
         **quiet,
     )
     gr.on(

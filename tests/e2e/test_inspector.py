@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from harmony.records import CDScore, Views
+from harmony.scoring import ViewEmbeddings
 from harmony.ui.engine import Engine
 from tests.e2e.look import colours_in
 from tests.e2e.road import cards, generate, give_picture
@@ -23,7 +24,7 @@ ODD = 9
 class OddScorer(PixelScorer):
     """Finds that one view does not show the object."""
 
-    def score(self, views: Views, object_name: str) -> list[CDScore]:
+    def score(self, views: Views | ViewEmbeddings, object_name: str) -> list[CDScore]:
         similarities = tuple(0.01 if n == ODD else 0.2 + 0.001 * n for n in range(16))
         return [
             replace(s, text_similarities=similarities) for s in super().score(views, object_name)

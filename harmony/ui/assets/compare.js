@@ -92,3 +92,4 @@ turnByHand(stage, {
 onOthersTurn(turn);
 watch("value", paint);
 paint();
+askWhere();

@@ -10,8 +10,10 @@ function diversityStrip(choose) {
     const button = make("button", "dv-seed", { type: "button" });
     const picture = make("span", "dv-picture");
     const name = make("span", "dv-name");
-    name.textContent = sample.mark ? `${sample.title} · ${sample.mark}` : sample.title;
-    button.append(picture, name);
+    name.textContent = sample.title;
+    const mark = make("span", "dv-mark");
+    mark.textContent = sample.mark || sample.badge || "";
+    button.append(picture, name, mark);
     button.setAttribute("aria-label", [sample.title, sample.badge, sample.mark].filter(Boolean).join(", "));
     button.setAttribute("aria-pressed", selected ? "true" : "false");
     button.classList.toggle("dv-marked", Boolean(sample.mark));

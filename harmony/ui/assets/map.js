@@ -167,6 +167,11 @@ const ofDials = (node) => node.closest && node.closest(DIALS.map((name) => `#${n
 listen("input", document, ({ target }) => {
   if (ofDials(target)) answer(dials(target));
 });
+// Gradio's slider says "released" for pointers only; a key that comes up releases it as well.
+listen("keyup", document, ({ target, key }) => {
+  if (!ofDials(target) || target.type !== "range" || !(key in KEY_STEPS || key === "Home" || key === "End")) return;
+  target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+});
 // The reset button of a dial changes its value after the click.
 listen("click", document, ({ target }) => {
   if (ofDials(target) && target.closest("button")) setTimeout(answer, 0);
@@ -177,3 +182,4 @@ listen(SHOWN_CHANNEL, window, ({ detail }) => {
 onOthersTurn(turn);
 watch("value", render);
 render();
+askWhere();

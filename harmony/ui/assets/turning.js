@@ -28,6 +28,13 @@ function announce(index) {
   window.dispatchEvent(new CustomEvent(CHANNEL, { detail }));
 }
 
+// What comes later on the page asks where the others stand.
+const WHERE = "harmony:where";
+function askWhere() {
+  const { group } = props.value || {};
+  window.dispatchEvent(new CustomEvent(WHERE, { detail: { group, from: element } }));
+}
+
 function onOthersTurn(turn) {
   const listen = (event) => {
     if (!element.isConnected) return window.removeEventListener(CHANNEL, listen);

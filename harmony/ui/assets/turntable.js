@@ -183,5 +183,10 @@ onOthersTurn((index) => {
   if (state.linked) turnAll(index);
 });
 window.addEventListener("harmony:cell", lend);
+function tellWhere(event) {
+  if (!element.isConnected) return window.removeEventListener(WHERE, tellWhere);
+  if (event.detail.group === model().group && event.detail.from !== element) announce(state.index);
+}
+window.addEventListener(WHERE, tellWhere);
 watch("value", show);
 show();

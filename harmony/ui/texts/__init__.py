@@ -77,7 +77,7 @@ CD_EXPLAINED = (
 )
 NOT_SCORED = "No score"
 
-BEST_CD = "best CD"
+BEST_CD = "highest CD"
 WORST_CD = "lowest CD"
 TURNTABLE_WORDS = {
     "seeds": "All seeds at one azimuth",
@@ -224,7 +224,7 @@ def spread(value: float | None) -> str:
     if value is None:
         return "All seeds of this run at one azimuth."
     return (
-        f"Spread of the seeds {value:.3f}: mean over pairs of seeds and over the views of "
+        f"Spread of the seeds {value:.2g}: mean over pairs of seeds and over the views of "
         "1 − cosine of their CLIP embeddings. 0 means that all seeds look alike."
     )
 

@@ -57,6 +57,7 @@ def contents(sample):
         {"seeds": (4, 5, 6)},
         {"guidance": Guidance("decomposed", 2.0, 1.0, 7.0)},
         {"elevation_deg": 30},
+        {"guidance": Guidance("decomposed", 2, 1)},
     ],
 )
 def test_what_does_not_count_changes_no_key(other):
