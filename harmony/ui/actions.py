@@ -50,6 +50,16 @@ class Actions:
         self.engine, self.visits = engine, visits
         self.inputs, self.results = inputs, results
 
+    @property
+    def parts(self) -> list[Any]:
+        """What `show` and the handlers of a run may change."""
+        inputs, results = self.inputs, self.results
+        return [
+            *(inputs.generate, inputs.stop, results.status, results.turntable, results.details),
+            *(results.runs, results.recipe_file, results.gallery, results.views_file),
+            *(results.mesh_view, results.mesh_file, results.mesh_status),
+        ]
+
     def visit(self, request: gr.Request) -> Visit:
         """Return the visitor's own shelf."""
         return self.visits.of(session_of(request))

@@ -18,6 +18,8 @@ from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults, build_inputs
 from harmony.ui.mesh_actions import MeshActions
+from harmony.ui.pin_actions import PinActions, bind_pins
+from harmony.ui.pins import build_pins
 from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
 from harmony.ui.results import build_results
 from harmony.ui.share_actions import ShareActions
@@ -81,18 +83,21 @@ def build_demo(
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
                 results = build_results(**_first_paint(examples))
+                pins = build_pins()
                 comparison = build_comparison()
                 sweep = build_sweep()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         bind_api(Api(engine, visits), inputs, results)
-        bind_picture(actions, examples)
+        coach = bind_picture(actions, examples)
         bind_run(actions, chip)
         bind_comparison(CompareActions(actions, comparison))
         bind_sweep(SweepActions(actions, sweep))
         bind_results(actions)
         bind_mesh(MeshActions(engine, visits, results))
-        bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
+        share = ShareActions(actions, examples, CUTOUTS)
+        bind_sharing(share, demo, coach)
+        bind_pins(PinActions(actions, share, comparison, pins), demo, results.pin, coach)
         demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
         demo.unload(_closing(visits))
     return demo

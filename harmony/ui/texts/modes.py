@@ -1,0 +1,33 @@
+"""Texts that say what this machine does and how long it takes."""
+
+from __future__ import annotations
+
+from harmony.ui.texts import duration, samples
+
+ASLEEP = "{model} · loads on the first run"
+LOADING = "{model} · loading"
+READY = "{model} · {device} · {precision}"
+STEP_SECONDS = "{seconds:.2g} s per step"
+
+WORK = "{steps} steps × {passes} × {samples}"
+MEASURED = "About {time} as measured here: {work}."
+GUESSED = "Roughly {time}, guessed from this processor's speed: {work}."
+UNKNOWN = "{work}. The first run measures how long that takes here."
+LONG = " Fewer steps, or a scale at 0, make it shorter."
+FETCHED = "{name} · {megabytes} MB, fetched on first use"
+SHIPPED = "{name} · ships with the app"
+NO_CUTOUT = "none · the whole picture is the object"
+
+
+def work(steps: int, passes: int, count: int) -> str:
+    """Return "25 steps × 3 passes × 1 sample"."""
+    network = "1 pass" if passes == 1 else f"{passes} passes"
+    return WORK.format(steps=steps, passes=network, samples=samples(count))
+
+
+def estimate(seconds: float | None, said: str, *, measured: bool, long: bool) -> str:
+    """Return how long a run takes and how that is known."""
+    if seconds is None:
+        return UNKNOWN.format(work=said)
+    text = (MEASURED if measured else GUESSED).format(time=duration(seconds), work=said)
+    return text + LONG if long else text
