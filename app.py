@@ -9,6 +9,7 @@ from collections.abc import Sequence
 # Gradio reports every import and launch to its makers unless it is told not to beforehand.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from harmony.ui.cache import FileCache, default_folder
 from harmony.ui.examples import load_examples
 from harmony.ui.loading import DEVICES, standard_defaults, standard_engine
 from harmony.ui.page import build_demo, launch_settings
@@ -28,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build the page and serve it until it is interrupted."""
     options = build_parser().parse_args(arguments)
-    engine = standard_engine(options.model, options.device)
+    engine = standard_engine(options.model, options.device, cache=FileCache(default_folder()))
     demo = build_demo(engine, defaults=standard_defaults(options.model), examples=load_examples())
     demo.launch(
         server_name="0.0.0.0" if options.listen else None,

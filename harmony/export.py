@@ -34,6 +34,12 @@ def view_images(views: Views) -> list[list[Image.Image]]:
     return [[Image.fromarray(view) for view in sample] for sample in to_uint8(views.pixels)]
 
 
+def mask_images(views: Views) -> list[list[Image.Image]]:
+    """Return greyscale masks, one list of N for each sample."""
+    masks = to_uint8(views.alpha.expand_as(views.pixels))[..., 0]
+    return [[Image.fromarray(mask) for mask in sample] for sample in masks]
+
+
 def cutout_images(views: Views) -> list[list[Image.Image]]:
     """Return RGBA pictures without the white, one list of N for each sample.
 
@@ -193,15 +199,21 @@ def seed_folder(seed: int) -> str:
 
 
 def run_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
-    """Yield (relative path, content) of everything that a run leaves behind.
+    """Yield (relative path, content) of a run's folder: RGB views on white, masks beside them.
 
-    A picture carries the recipe of its own seed, so that it is the same alone and among others.
+    A view carries the recipe of its own seed, so that it is the same alone and among others.
     """
     for sample in samples:
         folder, own = seed_folder(sample.seed), replace(recipe, seeds=(sample.seed,))
-        for index, view in enumerate(cutout_images(sample.views)[0]):
+        views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
+        for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
             yield f"{folder}/view-{index:02d}.png", png_bytes(view, own)
-        yield f"{folder}/strip.png", png_bytes(strip(view_images(sample.views)[0]), own)
+            yield f"{folder}/view-{index:02d}.alpha.png", png_bytes(mask)
+        yield f"{folder}/strip.png", png_bytes(strip(views), own)
+    yield from _records(samples, recipe)
+
+
+def _records(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
     yield "recipe.json", recipe_to_json(recipe).encode()
     yield "scores.json", scores_json(samples, recipe.object_name).encode()
     yield "cameras.json", cameras_json(_cameras(samples)).encode()
@@ -211,18 +223,24 @@ def _cameras(samples: Sequence[Sample]) -> Cameras:
     return target_cameras(samples[0].views.pixels.shape[-1])
 
 
-def _zip_extras(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+def zip_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    """Yield (relative path, content) of the zip to take away: RGBA views, films, tables."""
     cameras = _cameras(samples)
     for sample in samples:
-        folder, views = seed_folder(sample.seed), view_images(sample.views)[0]
+        folder, own = seed_folder(sample.seed), replace(recipe, seeds=(sample.seed,))
+        views = view_images(sample.views)[0]
+        for index, view in enumerate(cutout_images(sample.views)[0]):
+            yield f"{folder}/view-{index:02d}.png", png_bytes(view, own)
+        yield f"{folder}/strip.png", png_bytes(strip(views), own)
         yield f"{folder}/turntable.gif", turntable_gif(views)
         yield f"{folder}/turntable.mp4", turntable_mp4(views, frame_ms=GIF_FRAME_MS)
         yield f"{folder}/transforms.json", nerf_transforms_json(cameras).encode()
+    yield from _records(samples, recipe)
     yield "scores.csv", scores_csv(samples, recipe.object_name, cameras).encode()
 
 
 def write_zip(path: Path, samples: Sequence[Sample], recipe: Recipe) -> Path:
-    """Write one zip of a run: `run_files`, films of the turntables, `scores.csv`, NeRF cameras.
+    """Write one zip of a run (`zip_files`).
 
     Returns:
         `path`, which holds either the whole archive or what it held before.
@@ -236,7 +254,7 @@ def write_zip(path: Path, samples: Sequence[Sample], recipe: Recipe) -> Path:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".zip-") as folder:
             unfinished = Path(folder) / "run.zip"
             with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-                for name, content in (*run_files(samples, recipe), *_zip_extras(samples, recipe)):
+                for name, content in zip_files(samples, recipe):
                     archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), content)
             os.replace(unfinished, path)  # noqa: PTH105
     except OSError as error:

@@ -1,7 +1,8 @@
 """Reading: any picture that a person may drop -> a plain RGB or RGBA picture.
 
-Memory stays bounded: dimensions are checked before a pixel is decoded, large JPEGs are decoded
-at a fraction of their size, and everything larger than `WORKING_SIDE` is made smaller.
+Memory stays bounded: dimensions are checked before a pixel is decoded (`image_limits`), large
+JPEGs are decoded at a fraction of their size, and everything larger than `WORKING_SIDE` is made
+smaller.
 """
 
 from __future__ import annotations
@@ -15,22 +16,29 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from harmony.image_limits import max_pixels
+
 MAX_FILE_BYTES = 200_000_000
-MAX_PIXELS = 64_000_000
-MAX_JPEG_PIXELS = 178_000_000
-"""Baseline JPEGs are decoded at a fraction of their size, so they may be larger."""
 WORKING_SIDE = 2048
 """Many times what the models read; larger pictures only cost memory."""
 SMALL_SIDE = 64
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "ICO", "PPM", "JPEG2000")  # fmt: skip
-"""What is tried, by content. EPS is left out: Pillow would start another program for it."""
+BAND_PIXELS = 4_000_000
+"""A large picture with transparency is made smaller in bands of about so many pixels."""
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "JPEG2000")
+"""What is tried, by content. EPS is left out: Pillow would start another program for it. So are
+ICO, whose header hides the true size, and PPM, whose plain form takes minutes to read."""
 UNREADABLE = (
     "The file is damaged or is not a picture that can be read; "
     "use PNG, JPEG, WebP, AVIF, GIF, BMP or TIFF."
 )
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
-HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
+BRANDS = {
+    "HEIF": (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis"),
+    "AVIF": (b"avif", b"avis"),
+}
+"""How files begin whose format not every Pillow reads."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ def read_image(source: str | Path | bytes | Image.Image) -> LoadedImage:
             f"the limit is {MAX_FILE_BYTES // 1_000_000} MB."
         )
     with _open(data) as opened:
-        image, notes = _decode(opened)
+        image, notes = _decode(opened, data)
     return LoadedImage(image, hashlib.sha256(data).hexdigest(), notes)
 
 
@@ -90,26 +98,26 @@ def _open(data: bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ValueError("The picture has far too many pixels; make it smaller first.") from error
     except UnidentifiedImageError as error:
-        if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
-            raise ValueError(
-                "HEIC pictures cannot be read here; save the picture as JPEG or PNG."
-            ) from error
+        for name, brands in BRANDS.items():
+            if data[4:8] == b"ftyp" and data[8:12] in brands and name not in Image.OPEN:
+                called = "HEIC" if name == "HEIF" else name
+                raise ValueError(
+                    f"{called} pictures cannot be read here; save the picture as JPEG or PNG."
+                ) from error
         raise ValueError(UNREADABLE) from error
     except Exception as error:  # a decoder may raise anything on a damaged header
         raise ValueError(UNREADABLE) from error
 
 
-def _decode(opened: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+def _decode(opened: Image.Image, data: bytes = b"") -> tuple[Image.Image, tuple[str, ...]]:
     """Return the upright RGB or RGBA picture and the notes on it."""
-    _check_size(opened)
+    _check_size(opened, data)
     notes = []
     width, height = opened.size
-    if getattr(opened, "n_frames", 1) > 1 and opened.format in ANIMATED:
-        notes.append("The picture is animated; its first frame is used.")
-    elif getattr(opened, "n_frames", 1) > 1 and opened.format == "TIFF":
-        notes.append("The file has several pages; the first one is used.")
     try:
-        opened.draft(None, (WORKING_SIDE, WORKING_SIDE))
+        notes.extend(_first_of_several(opened))
+        # Asked for with the picture's own proportions: a panorama is not left as wide as it is.
+        opened.draft(None, _fitting(opened.size))
         opened.load()
         image = _eight_bit(_fitted(opened))
         image, rotation_note = _upright(image)
@@ -127,13 +135,25 @@ def _decode(opened: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     return image, tuple(notes)
 
 
-def _check_size(opened: Image.Image) -> None:
+def _first_of_several(opened: Image.Image) -> list[str]:
+    """Return a note where the file holds more than the picture that is used.
+
+    Pillow's `n_frames` would walk through all of them, which may be millions.
+    """
+    if not getattr(opened, "is_animated", False):
+        return []
+    if opened.format == "TIFF":
+        return ["The file has several pages; the first one is used."]
+    if opened.format in ANIMATED:
+        return ["The picture is animated; its first frame is used."]
+    return []
+
+
+def _check_size(opened: Image.Image, data: bytes) -> None:
     width, height = opened.size
-    # A progressive JPEG keeps all its coefficients in memory, whatever size it is decoded at.
-    fractional = opened.format in ("JPEG", "MPO") and not opened.info.get("progressive")
-    limit = MAX_JPEG_PIXELS if fractional else MAX_PIXELS
     if width < 1 or height < 1:
         raise ValueError("The picture has no pixels.")
+    limit = max_pixels(opened, data)
     if width * height > limit:
         raise ValueError(
             f"The picture has {width} x {height} pixels, which is more than "
@@ -141,13 +161,40 @@ def _check_size(opened: Image.Image) -> None:
         )
 
 
+def _fitting(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size with the same proportions and `WORKING_SIDE` as its longer side."""
+    longer = max(size)
+    return max(1, round(size[0] * WORKING_SIDE / longer)), max(
+        1, round(size[1] * WORKING_SIDE / longer)
+    )
+
+
 def _fitted(image: Image.Image) -> Image.Image:
     """Return a copy whose longer side is at most `WORKING_SIDE`."""
-    longer = max(image.size)
-    if longer <= WORKING_SIDE:
+    if max(image.size) <= WORKING_SIDE:
         return image.copy()
-    width, height = (max(1, round(side * WORKING_SIDE / longer)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BICUBIC)
+    size = _fitting(image.size)
+    if image.mode in ("LA", "RGBA"):
+        image = _reduced_in_bands(image)
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _reduced_in_bands(image: Image.Image) -> Image.Image:
+    """Shrink by the largest whole number that leaves twice `WORKING_SIDE`.
+
+    Pillow premultiplies a copy of what it shrinks; of a band it is a small one.
+    """
+    factor = max(image.size) // (2 * WORKING_SIDE)
+    if factor < 2:  # noqa: PLR2004, there is nothing to gain
+        return image
+    width, height = image.size
+    result = Image.new(image.mode, (-(-width // factor), -(-height // factor)))
+    rows = max(1, BAND_PIXELS // width // factor) * factor
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(height, top + rows)))
+        result.paste(band.reduce(factor), (0, top // factor))
+    result.info = dict(image.info)
+    return result
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
@@ -160,7 +207,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         top = 1.0 if values.max() <= 1.0 else max(float(values.max()), 255.0)
     else:
         top = 255.0 if image.mode == "I" and values.max() <= 255 else 65535.0  # noqa: PLR2004
-    scaled = np.clip(values.astype(np.float32) * (255.0 / top) + 0.5, 0, 255)
+    scaled = np.clip(values, 0, top).astype(np.float32) * (255.0 / top) + 0.5
     result = Image.fromarray(scaled.astype(np.uint8))
     result.info["exif"] = image.info.get("exif", b"")
     return result

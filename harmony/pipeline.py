@@ -99,6 +99,15 @@ class Scorer(Protocol):
         ...
 
 
+def used_cutout(image: Image.Image, cutout: str) -> str:
+    """Return what a recipe calls the cut-out: "alpha" where the picture's own mask is kept.
+
+    Raises:
+        ValueError: The picture is transparent everywhere.
+    """
+    return ALPHA if has_mask(image) else cutout
+
+
 def prepare(
     image: Image.Image,
     *,
@@ -124,7 +133,7 @@ def prepare(
     validate_elevation(elevation_deg)
     validate_foreground(foreground)
     loaded = read_image(image)
-    used = ALPHA if has_mask(loaded.image) else cutout
+    used = used_cutout(loaded.image, cutout)
     rgba = remove_background(loaded.image, cutout, models=cutout_models)
     reference = frame_reference(
         rgba, foreground=foreground, elevation_deg=elevation_deg, image_size=image_size

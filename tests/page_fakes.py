@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
 
 from harmony.models.base import MultiviewDenoiser
 from harmony.records import Branch, CDScore, Condition, Predictions, ReferenceImage, Views
+from harmony.scoring import ViewEmbeddings
+from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from tests.fakes import FakeDenoiser
 
@@ -52,12 +55,17 @@ class PageDenoiser(FakeDenoiser):
 class PixelScorer:
     """Scores by colour and by the length of the name: figures that anybody can recompute."""
 
-    def score(self, views: Views, object_name: str) -> list[CDScore]:
-        return [self._score(pixels, object_name) for pixels in views.pixels]
+    encoder = SimpleNamespace(name="pixel-means")
+
+    def embed(self, views: Views) -> ViewEmbeddings:
+        return ViewEmbeddings(views.pixels.mean(dim=(3, 4)))
+
+    def score(self, views: Views | ViewEmbeddings, object_name: str) -> list[CDScore]:
+        embedded = views if isinstance(views, ViewEmbeddings) else self.embed(views)
+        return [self._score(means, object_name) for means in embedded.views]
 
     @staticmethod
-    def _score(pixels: Tensor, object_name: str) -> CDScore:
-        means = pixels.mean(dim=(2, 3))
+    def _score(means: Tensor, object_name: str) -> CDScore:
         distances = (means - means[0]).abs().sum(dim=1)
         likeness = means[:, 0] * len(object_name)
         diversity, variance = float(distances.sum()), float(likeness.var())
@@ -75,10 +83,16 @@ class PixelScorer:
         return "disc", 0.9
 
 
-def fake_engine(*, step_seconds: float = 0.0, model: MultiviewDenoiser | None = None) -> Engine:
+def fake_engine(
+    *,
+    step_seconds: float = 0.0,
+    model: MultiviewDenoiser | None = None,
+    cache: FileCache | None = None,
+) -> Engine:
     """Return an engine that needs no weights."""
     return Engine(
         model_name="fake",
         load_model=lambda: model or PageDenoiser(step_seconds),
         load_scorer=PixelScorer,  # pyright: ignore[reportArgumentType]
+        cache=cache,
     )

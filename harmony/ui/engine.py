@@ -18,31 +18,34 @@ from PIL import Image
 
 from harmony.background import CutoutModels
 from harmony.images import LoadedImage, read_image
+from harmony.serving.pace import Pace
 from harmony.ui import texts
 from harmony.ui.background_work import in_background
+from harmony.ui.cache import FileCache
 from harmony.ui.events import (
     Event,
     MeshReady,
     MeshStage,
     RunReady,
-    SampleReady,
     Stage,
-    Step,
 )
 from harmony.ui.lazy import Lazy
 from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
-from harmony.ui.strips import make_strip, save_strip
+from harmony.ui.texts import modes
 from harmony.ui.views_zip import unpack_views
-from harmony.ui.visits import Run, SampleFiles
+from harmony.ui.visits import Run
 
 if TYPE_CHECKING:
     from harmony.models.base import MultiviewDenoiser
-    from harmony.pipeline import Prepared, Sample, StepEvent
-    from harmony.records import CDScore, Recipe, Views
+    from harmony.pipeline import Prepared
+    from harmony.records import Views
     from harmony.scoring import CDScorer
+    from harmony.ui.painting import Painting
 
 _Built = tuple[MeshFiles, dict[str, Any]]
+FULL_GUIDANCE = 3
+"""Branches of Eq. 7 with neither scale at 0."""
 PREVIEW_SIZE = 256
 """Frame in which the cut-out alone is checked, before any model is loaded."""
 
@@ -55,6 +58,9 @@ class Engine:
         rules: Guidance rules that the model serves.
         model: Loads on the first run.
         scorer: Loads on the first run, or None where nothing is scored.
+        cache: Finished samples; without a folder of their own they are kept in memory.
+        pace: What a step takes on this machine.
+        device_name: What was asked for; "auto" until the model is loaded.
     """
 
     def __init__(
@@ -64,17 +70,28 @@ class Engine:
         load_model: Callable[[], MultiviewDenoiser],
         load_scorer: Callable[[], CDScorer] | None,
         rules: Sequence[str] = ("decomposed", "cfg", "none"),
+        cache: FileCache | None = None,
+        device_name: str = "auto",
     ) -> None:
         """Remember how to load the parts; nothing is loaded here."""
         self.model_name, self.rules = model_name, tuple(rules)
         self.model = Lazy(load_model)
         self.scorer = None if load_scorer is None else Lazy(load_scorer)
+        self.cache = cache or FileCache()
+        self.pace = Pace()
+        self.device_name = device_name
         self._cutouts = CutoutModels()
 
     def status(self) -> str:
         """Return the state of the model in words."""
-        device = str(self.model.get().device) if self.model.state == "ready" else ""
-        return texts.STATUS_MODEL[self.model.state].format(model=self.model_name, device=device)
+        if self.model.state != "ready":
+            said = modes.ASLEEP if self.model.state == "asleep" else modes.LOADING
+            return said.format(model=self.model_name)
+        from harmony.devices import describe_device, describe_precision
+
+        model = self.model.get()
+        device, precision = describe_device(model.device), describe_precision(model.dtype)
+        return modes.ready(self.model_name, device, precision, self.step_seconds)
 
     def _prepare(
         self, loaded: LoadedImage, framing: Framing, image_size: int
@@ -126,31 +143,100 @@ class Engine:
         Raises:
             ValueError: The picture or a setting will not do; the sentence says why.
         """
-        from harmony.pipeline import SampleEvent, generate
-
         started = time.monotonic()
         yield Stage(texts.LOADING_MODEL)
+        loaded = read_image(picture)
+        painting = self._painting(loaded, settings, folder)
+        yield from painting.restore()
+        if painting.missing:
+            yield Stage(texts.CUTTING_OUT)
+            size = painting.model.image_size
+            prepared, _ = self._prepare(loaded, settings.framing, size)
+            yield Stage(texts.ENCODING)
+            yield from painting.paint(prepared.reference)
+        yield RunReady(painting.finish(settings, time.monotonic() - started))
+
+    def _painting(self, loaded: LoadedImage, settings: Settings, folder: Path) -> Painting:
+        from harmony.ui.painting import Painting
+        from harmony.ui.run_files import run_recipe
+        from harmony.ui.sample_cache import SampleCache
+
         model = self.model.get()
         scorer = None if self.scorer is None else self.scorer.get()
-        yield Stage(texts.CUTTING_OUT)
+        encoder = "" if scorer is None else scorer.encoder.name
+        recipe = run_recipe(loaded, settings, model)
+        cache = SampleCache(self.cache, model, encoder)
+        return Painting(model, scorer, cache, recipe, folder, self.pace)
+
+    def peek(self, picture: Path, settings: Settings, new_folder: Callable[[], Path]) -> Run | None:
+        """Return the run of these settings where every sample of it was made before.
+
+        Nothing is painted or loaded for it: while the model is asleep the answer is None.
+
+        Args:
+            picture: The file as it was given.
+            settings: What the dials say.
+            new_folder: Makes the folder for the files; only called where there are some.
+
+        Raises:
+            ValueError: The picture or a setting will not do; the sentence says why.
+        """
+        if self.model.state != "ready":
+            return None
         loaded = read_image(picture)
-        prepared, _ = self._prepare(loaded, settings.framing, model.image_size)
-        recipe = _recipe(loaded, prepared, settings, model)
-        yield Stage(texts.ENCODING)
-        samples: list[SampleFiles] = []
-        events = generate(model, prepared.reference, recipe, scorer=scorer)
-        try:
-            for event in events:
-                if isinstance(event, SampleEvent):
-                    samples.append(_write_sample(event.sample, recipe, folder))
-                    yield SampleReady(samples[-1])
-                else:
-                    yield _step(event)
-        finally:
-            # Stop closes this generator: the model's own loop ends with it.
-            events.close()  # pyright: ignore[reportAttributeAccessIssue]
-        seconds = time.monotonic() - started
-        yield RunReady(_write_run(settings, recipe, samples, folder, seconds))
+        looked_up = self._painting(loaded, settings, Path())
+        if not looked_up.cache.holds(looked_up.recipe):
+            return None
+        painting, started = replace(looked_up, folder=new_folder()), time.monotonic()
+        for _ in painting.restore():
+            pass
+        # An entry may have gone between the two looks.
+        return None if painting.missing else painting.finish(settings, time.monotonic() - started)
+
+    def recipe(self, picture: Path, settings: Settings) -> dict[str, Any]:
+        """Return the recipe of a run as JSON-ready values; loads the model, paints nothing.
+
+        Raises:
+            ValueError: The picture or a setting will not do; the sentence says why.
+        """
+        from harmony.recipe import recipe_to_json
+
+        painting = self._painting(read_image(picture), settings, Path())
+        return json.loads(recipe_to_json(painting.recipe))
+
+    @staticmethod
+    def branches(settings: Settings) -> int:
+        """Return the network passes of one step: one for each branch that the scales ask for."""
+        from harmony.guidance import branch_weights
+        from harmony.records import Guidance
+
+        guidance = Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
+        return len(branch_weights(guidance))
+
+    def _branch_steps(self, settings: Settings) -> float:
+        return self.branches(settings) * settings.num_steps * settings.instances
+
+    def estimate(self, settings: Settings) -> float | None:
+        """Return the seconds that a run takes here, or None before anything was measured."""
+        from harmony.ui.painting import BRANCH_STEP
+
+        return self.pace.seconds(BRANCH_STEP, self._branch_steps(settings))
+
+    def guess(self, settings: Settings) -> float | None:
+        """Return a rough guess of the same before anything was measured; None where none is known."""
+        from harmony.devices import choose_device
+        from harmony.serving.guess import guess_seconds
+
+        ready = self.model.state == "ready"
+        device = self.model.get().device if ready else choose_device(self.device_name)
+        return guess_seconds(self.model_name, self._branch_steps(settings), device)
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Measured seconds of one step of one sample with all three branches."""
+        from harmony.ui.painting import BRANCH_STEP
+
+        return self.pace.seconds(BRANCH_STEP, FULL_GUIDANCE)
 
     def score(self, views_zip: Path, object_name: str) -> dict[str, Any]:
         """Return the CD score of a zip of views.
@@ -161,7 +247,7 @@ class Engine:
         if self.scorer is None:
             raise ValueError(texts.NO_SCORER)
         views = _read_views(views_zip)
-        return _score(self.scorer.get().score(views, object_name)[0])
+        return asdict(self.scorer.get().score(views, object_name)[0])
 
     def score_run(self, run: Run, object_name: str) -> Run:
         """Return the run with its samples scored for another object name."""
@@ -208,80 +294,3 @@ def _read_views(views_zip: Path) -> Views:
     with tempfile.TemporaryDirectory() as folder:
         unpack_views(views_zip, Path(folder) / "views")
         return read_views(Path(folder) / "views")
-
-
-def _recipe(
-    loaded: LoadedImage, prepared: Prepared, settings: Settings, model: MultiviewDenoiser
-) -> Recipe:
-    from harmony.recipe import package_versions, validate_recipe
-    from harmony.records import Guidance, Recipe, SamplerSettings
-
-    return validate_recipe(
-        Recipe(
-            image_sha256=loaded.sha256,
-            cutout=prepared.cutout_used,
-            foreground=settings.framing.foreground,
-            elevation_deg=settings.framing.elevation_deg,
-            seeds=settings.seeds,
-            guidance=Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale),
-            sampler=SamplerSettings(settings.sampler, int(settings.num_steps), settings.eta),
-            model=model.name,
-            weights_sha256=model.weights_sha256,
-            object_name=settings.object_name,
-            versions=package_versions(),
-        )
-    )
-
-
-def _step(event: StepEvent) -> Step:
-    strips = None
-    if event.preview is not None:
-        strips = tuple(
-            make_strip([Image.fromarray(view) for view in views]) for views in event.preview
-        )
-    return Step(
-        event.seeds,
-        event.step,
-        event.num_steps,
-        event.pass_index,
-        event.num_passes,
-        strips,
-        event.notice,
-    )
-
-
-def _score(score: CDScore) -> dict[str, Any]:
-    return asdict(score)
-
-
-def _write_sample(sample: Sample, recipe: Recipe, folder: Path) -> SampleFiles:
-    from harmony.export import view_images, write_zip
-
-    own = folder / f"seed-{sample.seed}"
-    own.mkdir()
-    views = view_images(sample.views)[0]
-    save_strip(make_strip(views), own / "strip.webp")
-    archive = write_zip(
-        own / f"views-seed-{sample.seed}.zip", [sample], replace(recipe, seeds=(sample.seed,))
-    )
-    pictures = unpack_views(archive, own / "views")
-    score = None if sample.score is None else _score(sample.score)
-    return SampleFiles(sample.seed, pictures, own / "strip.webp", archive, score)
-
-
-def _write_run(
-    settings: Settings, recipe: Recipe, samples: Sequence[SampleFiles], folder: Path, seconds: float
-) -> Run:
-    from harmony.recipe import recipe_to_json
-
-    text = recipe_to_json(recipe)
-    file = folder / "recipe.json"
-    file.write_text(text, encoding="utf-8")
-    guidance = recipe.guidance
-    title = texts.RUN_TITLE.format(
-        time=time.strftime("%H:%M:%S"),
-        guidance=texts.guidance(guidance.rule, guidance.s1, guidance.s2, guidance.cfg_scale),
-        samples=texts.samples(len(samples)),
-        steps=recipe.sampler.num_steps,
-    )
-    return Run(folder.name, title, settings, json.loads(text), file, tuple(samples), seconds)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from harmony.ui.inputs import Defaults
 
@@ -45,12 +46,13 @@ def standard_defaults(model: str, *, weights: Path = WEIGHTS) -> Defaults:
     )
 
 
-def standard_engine(model: str, device: str) -> Engine:
+def standard_engine(model: str, device: str, *, cache: FileCache | None = None) -> Engine:
     """Return the engine for a model and a device.
 
     Args:
         model: A name or a folder, see `harmony.models.registry.load_model`.
         device: One of `DEVICES`.
+        cache: Where finished samples are kept; None keeps them in memory.
     """
 
     def load_denoiser() -> MultiviewDenoiser:
@@ -67,4 +69,11 @@ def standard_engine(model: str, device: str) -> Engine:
 
     # Only the paper's network has the branch that the released code's rule needs.
     rules = (*RULES, OFFICIAL_RULE) if model == "syncdreamer" else RULES
-    return Engine(model_name=model, load_model=load_denoiser, load_scorer=load_scorer, rules=rules)
+    return Engine(
+        model_name=model,
+        load_model=load_denoiser,
+        load_scorer=load_scorer,
+        rules=rules,
+        cache=cache,
+        device_name=device,
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from harmony.serving.lane import Place
 from harmony.ui import settings, texts
 from harmony.ui.actions import Updates, session_of
 from harmony.ui.engine import Engine
@@ -14,7 +15,7 @@ from harmony.ui.errors import in_plain_words
 from harmony.ui.events import MeshReady
 from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.results import Results
-from harmony.ui.status import status_html
+from harmony.ui.status import status_html, waiting_html
 from harmony.ui.visits import Visits
 
 
@@ -31,6 +32,10 @@ class MeshActions:
             self.results.reconstruct: gr.update(interactive=not running),
             self.results.mesh_stop: gr.update(interactive=running),
         }
+
+    def waiting(self, place: Place) -> Updates:
+        """Say where in the queue the mesh waits; Stop takes it out."""
+        return self.buttons(running=True) | {self.results.mesh_status: waiting_html(place)}
 
     @in_plain_words
     def reconstruct(self, request: gr.Request, quality: str) -> Iterator[Updates]:

@@ -10,21 +10,30 @@ import gradio as gr
 from gradio import processing_utils
 
 from harmony.background import CUTOUTS
+from harmony.serving.lane import MAX_WAITING, Lane
 from harmony.ui import texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
 from harmony.ui.compare import CompareActions, build_comparison
+from harmony.ui.dial_actions import DialActions, bind_dials
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults, build_inputs
 from harmony.ui.mesh_actions import MeshActions
+from harmony.ui.modes import ModeActions, bind_modes
 from harmony.ui.pin_actions import PinActions, bind_pins
 from harmony.ui.pins import build_pins
-from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
+from harmony.ui.precomputed import (
+    Precomputed,
+    load_precomputed,
+    precomputed_text,
+    precomputed_value,
+)
 from harmony.ui.results import build_results
 from harmony.ui.share_actions import ShareActions
 from harmony.ui.sweep import SweepActions, build_sweep
 from harmony.ui.theme import style_sheet, theme
+from harmony.ui.turns import Turns
 from harmony.ui.visits import Visits
 from harmony.ui.wiring import (
     bind_api,
@@ -39,6 +48,8 @@ from harmony.ui.wiring import (
 
 SWEEP_SECONDS, KEEP_SECONDS = 1800, 12 * 3600
 MAX_FILE_SIZE = "50mb"
+THREADS = 40
+"""For everything but waiting: cut-outs, page loads, files."""
 
 
 def visits_root() -> Path:
@@ -56,6 +67,7 @@ def build_demo(
     defaults: Defaults | None = None,
     examples: Sequence[Example] = (),
     visits: Visits | None = None,
+    turns: Turns | None = None,
 ) -> gr.Blocks:
     """Build the page.
 
@@ -64,8 +76,11 @@ def build_demo(
         defaults: Where the dials stand.
         examples: Pictures to start from.
         visits: The visitors' shelves.
+        turns: Who works when; one device unless told otherwise.
     """
-    visits = visits or Visits(visits_root)
+    visits, start = visits or Visits(visits_root), defaults or Defaults()
+    turns = turns or Turns(Lane())
+    first = next(filter(None, map(load_precomputed, examples)), None)
     with gr.Blocks(
         title=texts.TITLE,
         analytics_enabled=False,
@@ -76,34 +91,36 @@ def build_demo(
         with gr.Row(elem_id="main", equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_id="left"):
                 inputs = build_inputs(
-                    start=defaults or Defaults(),
+                    start=start,
                     cutouts=CUTOUTS,
                     rules=engine.rules,
                     examples=examples,
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
-                results = build_results(**_first_paint(examples))
+                results = build_results(**_first_paint(first, start))
                 pins = build_pins()
-                comparison = build_comparison()
                 sweep = build_sweep()
+                comparison = build_comparison()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
-        bind_api(Api(engine, visits), inputs, results)
-        coach = bind_picture(actions, examples)
-        bind_run(actions, chip)
-        bind_comparison(CompareActions(actions, comparison))
-        bind_sweep(SweepActions(actions, sweep))
-        bind_results(actions)
-        bind_mesh(MeshActions(engine, visits, results))
+        bind_api(Api(engine, visits), inputs, results, turns)
+        coach = bind_picture(actions, examples, turns)
+        bind_run(actions, chip, turns)
+        bind_modes(ModeActions(actions, chip))
+        bind_dials(DialActions(actions), turns)
+        bind_comparison(CompareActions(actions, comparison), turns)
+        bind_sweep(SweepActions(actions, sweep, examples), demo, turns)
+        bind_results(actions, turns)
+        bind_mesh(MeshActions(engine, visits, results), turns)
         share = ShareActions(actions, examples, CUTOUTS)
         bind_sharing(share, demo, coach)
         bind_pins(PinActions(actions, share, comparison, pins), demo, results.pin, coach)
         demo.load(engine.status, outputs=chip, api_visibility="private", show_progress="hidden")
-        demo.unload(_closing(visits))
+        demo.unload(_closing(visits, turns))
     return demo
 
 
-def launch_settings() -> dict[str, Any]:
+def launch_settings(max_waiting: int = MAX_WAITING) -> dict[str, Any]:
     """Return what `launch` must be told, in every place that launches the page."""
     return {
         "theme": theme(),
@@ -111,25 +128,28 @@ def launch_settings() -> dict[str, Any]:
         "ssr_mode": False,
         "run_history": False,
         "max_file_size": MAX_FILE_SIZE,
+        # Gradio counts an event that waits for its turn as active, although it holds no thread.
+        "max_threads": THREADS + max_waiting,
         "footer_links": ["api", "settings"],
     }
 
 
-def _first_paint(examples: Sequence[Example]) -> dict[str, Any]:
+def _first_paint(first: Precomputed | None, start: Defaults) -> dict[str, Any]:
     """Return a shipped result to open with: nothing is loaded and nothing is asked for it."""
-    for example in examples:
-        if (result := load_precomputed(example)) is not None:
-            return {
-                "text": precomputed_text(example, result),
-                "value": precomputed_value(result),
-            }
-    return {}
+    if first is None:
+        return {}
+    return {
+        "text": precomputed_text(first),
+        "value": precomputed_value(first, start.s1, start.s2),
+    }
 
 
-def _closing(visits: Visits) -> Any:
+def _closing(visits: Visits, turns: Turns) -> Any:
     def close(request: gr.Request) -> None:
-        if request.session_hash:
-            visits.close(request.session_hash)
+        session = request.session_hash
+        if session:
+            # Its folder goes when nothing writes into it any more.
+            turns.leave(session, lambda: visits.close(session))
 
     return close
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
+from harmony.serving.lane import Place
 from harmony.ui import texts
+from harmony.ui.texts import lane
 
 
 def status_html(text: str, *, fraction: float | None = None, busy: bool = False) -> str:
@@ -31,3 +33,8 @@ def step_text(step: int, num_steps: int, *, pass_index: int, num_passes: int, le
         parts.append(texts.PASS.format(index=pass_index + 1, count=num_passes))
     parts.append(texts.TIME_LEFT.format(time=texts.duration(left)))
     return " · ".join(parts)
+
+
+def waiting_html(place: Place) -> str:
+    """Return the status line of work that waits for its turn."""
+    return status_html(lane.waiting(place.position, place.seconds), busy=True)

@@ -1,6 +1,6 @@
 """Which control calls what.
 
-Work of the model goes through one lane, one piece at a time; cut-outs have their own.
+Work of the model waits for its turn in the lane (`turns.of`); cut-outs have a queue of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from harmony.ui import texts
+from harmony.ui import plans, texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
 from harmony.ui.coach_actions import CoachActions, bind_coach
@@ -23,12 +23,12 @@ from harmony.ui.results import Results
 from harmony.ui.share_actions import ShareActions
 from harmony.ui.sharing_view import TO_ADDRESS_BAR
 from harmony.ui.sweep import SweepActions
+from harmony.ui.turns import Turns
 
-MODEL_LANE = "model"
 CUTOUT_LANE = "cutout"
 
 
-def bind_picture(actions: Actions, examples: Sequence[Example]) -> dict[str, Any]:
+def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) -> dict[str, Any]:
     """Cut out whatever picture comes, and follow the guidance rule.
 
     Returns:
@@ -64,11 +64,9 @@ def bind_picture(actions: Actions, examples: Sequence[Example]) -> dict[str, Any
         show_progress="hidden",
     ).success(**shown)
     inputs.suggest.click(
-        actions.suggest_name,
+        **turns.of(actions.suggest_name, plans.name, plans.toast),
         inputs=[inputs.picture, *inputs.framing],
         outputs=inputs.object_name,
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
     )
     inputs.rule.change(
@@ -84,7 +82,7 @@ def bind_picture(actions: Actions, examples: Sequence[Example]) -> dict[str, Any
     return shown
 
 
-def bind_run(actions: Actions, chip: gr.Markdown) -> None:
+def bind_run(actions: Actions, chip: gr.Markdown, turns: Turns) -> None:
     """Generate, Stop, and what is on show."""
     inputs, results = actions.inputs, actions.results
     shown = actions.parts
@@ -96,11 +94,11 @@ def bind_run(actions: Actions, chip: gr.Markdown) -> None:
         **quiet,
     )
     run = drawn.success(
-        actions.generate,
+        **turns.of(actions.generate, plans.run, actions.waiting),
         inputs=[inputs.picture, *inputs.dials],
         outputs=shown,
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
+        # Generate stays open while a run waits: pressing it again replaces that run.
+        trigger_mode="multiple",
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=results.status,
@@ -112,7 +110,7 @@ def bind_run(actions: Actions, chip: gr.Markdown) -> None:
     results.turntable.select(actions.choose_sample, outputs=shown, **quiet)
 
 
-def bind_comparison(actions: CompareActions) -> None:
+def bind_comparison(actions: CompareActions, turns: Turns) -> None:
     """A and B."""
     parts, inputs = actions.parts, actions.page.inputs
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -120,37 +118,33 @@ def bind_comparison(actions: CompareActions) -> None:
     for choice in offered:
         choice.focus(actions.list_runs, outputs=offered, **quiet)
     made = parts.start.click(
-        actions.compare,
+        **turns.of(actions.compare, plans.comparison, actions.waiting),
         inputs=[inputs.picture, parts.left, parts.right, *inputs.dials],
         outputs=[parts.view, parts.status, inputs.stop, actions.page.results.runs],
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=parts.status,
     )
     ended = [parts.status, inputs.stop]
     made.failure(actions.ended, outputs=ended, **quiet)
-    inputs.stop.click(actions.ended, outputs=ended, cancels=made, **quiet)
+    inputs.stop.click(actions.stopped, outputs=ended, cancels=made, **quiet)
 
 
-def bind_sweep(actions: SweepActions) -> None:
+def bind_sweep(actions: SweepActions, demo: gr.Blocks, turns: Turns) -> None:
     """The map of s1 and s2."""
     parts, inputs, results = actions.parts, actions.page.inputs, actions.page.results
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     filled = parts.start.click(
-        actions.fill,
+        **turns.of(actions.fill, plans.sweep, actions.waiting),
         inputs=[inputs.picture, parts.grid, *inputs.dials],
-        outputs=[parts.view, parts.status, inputs.stop],
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
+        outputs=[parts.view, parts.status, parts.start, inputs.stop],
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=parts.status,
     )
-    ended = [parts.status, inputs.stop]
+    ended = [parts.status, parts.start, inputs.stop]
     filled.failure(actions.ended, outputs=ended, **quiet)
-    inputs.stop.click(actions.ended, outputs=ended, cancels=filled, **quiet)
+    inputs.stop.click(actions.stopped, outputs=ended, cancels=filled, **quiet)
     parts.view.select(
         actions.choose,
         outputs=[
@@ -160,21 +154,30 @@ def bind_sweep(actions: SweepActions) -> None:
         ],
         **quiet,
     )
+    gr.on(
+        [parts.panel.expand, parts.grid.input, inputs.num_steps.release],
+        actions.announce,
+        inputs=[parts.grid, *inputs.dials],
+        outputs=parts.status,
+        **quiet,
+    )
+    shown = [parts.view, parts.start]
+    inputs.examples.select(actions.show_example, outputs=shown, **quiet)
+    demo.load(actions.show_first, outputs=shown, **quiet)
+    gr.on([inputs.picture.input, inputs.picture.clear], actions.cleared, outputs=shown, **quiet)
 
 
-def bind_results(actions: Actions) -> None:
+def bind_results(actions: Actions, turns: Turns) -> None:
     """Scoring again."""
     results = actions.results
     results.score_again.click(
-        actions.score_again,
+        **turns.of(actions.score_again, plans.score, actions.waiting_score),
         inputs=results.rename,
         outputs=[
             *(results.status, results.turntable, results.details, results.runs),
             *(results.recipe_file, results.gallery, results.views_file),
             *(results.mesh_view, results.mesh_file, results.mesh_status),
         ],
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
         show_progress="hidden",
     )
@@ -205,7 +208,7 @@ def bind_sharing(actions: ShareActions, demo: gr.Blocks, coach: dict[str, Any]) 
     ).success(None, inputs=results.link, js=TO_ADDRESS_BAR, **quiet)
 
 
-def bind_mesh(actions: MeshActions) -> None:
+def bind_mesh(actions: MeshActions, turns: Turns) -> None:
     """The mesh and its files."""
     results = actions.results
     shown = [
@@ -214,11 +217,9 @@ def bind_mesh(actions: MeshActions) -> None:
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     built = results.reconstruct.click(
-        actions.reconstruct,
+        **turns.of(actions.reconstruct, plans.mesh, actions.waiting),
         inputs=results.quality,
         outputs=shown,
-        concurrency_id=MODEL_LANE,
-        concurrency_limit=1,
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=results.mesh_status,
@@ -235,9 +236,8 @@ def bind_mesh(actions: MeshActions) -> None:
     )
 
 
-def bind_api(api: Api, inputs: Inputs, results: Results) -> None:
+def bind_api(api: Api, inputs: Inputs, results: Results, turns: Turns) -> None:
     """Name the endpoints for programs; call it before the others, which have methods of the same names."""
-    lane: dict[str, Any] = {"concurrency_id": MODEL_LANE, "concurrency_limit": 1}
     views_zip = gr.File(label=texts.DOWNLOAD_VIEWS, file_types=[".zip"], visible=False)
     trigger = gr.Button(texts.GENERATE, visible=False)
     progress = gr.JSON(label=texts.API_PROGRESS, visible=False)
@@ -254,20 +254,21 @@ def bind_api(api: Api, inputs: Inputs, results: Results) -> None:
     )
     pictures = gr.Gallery(label=texts.GALLERY, format="png", visible=False)
     trigger.click(
-        api.generate,
+        **turns.of(api.generate, plans.for_program(plans.run), plans.told(5)),
         inputs=[inputs.picture, *inputs.dials],
         outputs=[progress, pictures, files, scores, report],
         api_name="generate",
-        **lane,
     )
     trigger.click(
-        api.score, inputs=[views_zip, results.rename], outputs=scores, api_name="score", **lane
+        **turns.of(api.score, plans.for_program(plans.score)),
+        inputs=[views_zip, results.rename],
+        outputs=scores,
+        api_name="score",
     )
     mesh = gr.File(label=texts.MODEL_3D, visible=False)
     trigger.click(
-        api.reconstruct,
+        **turns.of(api.reconstruct, plans.for_program(plans.mesh_of_zip), plans.told(4)),
         inputs=[views_zip, results.quality],
         outputs=[progress, mesh, files, report],
         api_name="reconstruct",
-        **lane,
     )

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults
 from harmony.ui.page import build_demo, launch_settings
+from harmony.ui.turns import Turns
 from harmony.ui.visits import Visits
 from tests.page_fakes import PageDenoiser, fake_engine
 
@@ -69,12 +71,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     demos = []
 
-    def start(engine: Engine, *, examples: tuple[Example, ...] = ()) -> str:
+    def start(
+        engine: Engine, *, examples: tuple[Example, ...] = (), turns: Turns | None = None
+    ) -> str:
         demo = build_demo(
             engine,
             defaults=Defaults(num_steps=STEPS),
             examples=examples,
             visits=Visits(lambda: folder),
+            turns=turns,
         )
         demos.append(demo)
         _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
@@ -94,7 +99,9 @@ def live(serve: Callable[..., str], picture: Path) -> Live:
     """Serve the page in front of the fake network."""
     model = PageDenoiser()
     examples = (Example(picture, "egg", 20.0),)
-    url = serve(fake_engine(model=model), examples=examples)
+    # Without a cache every run is painted, so that a test can watch and stop it.
+    engine = fake_engine(model=model, cache=FileCache(memory_bytes=0))
+    url = serve(engine, examples=examples)
     return Live(url, model, Path(os.environ["GRADIO_TEMP_DIR"]))
 
 

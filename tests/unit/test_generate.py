@@ -58,10 +58,11 @@ def test_a_run_writes_everything_it_promises(image, tmp_path, capsys):
     expected = {"recipe.json", "scores.json", "cameras.json"}
     for folder in ("seed-0000", "seed-0012"):
         expected |= {f"{folder}/view-{i:02d}.png" for i in range(16)}
+        expected |= {f"{folder}/view-{i:02d}.alpha.png" for i in range(16)}
         expected.add(f"{folder}/strip.png")
     assert set(files) == expected
     with Image.open(tmp_path / "out/seed-0000/view-03.png") as view:
-        assert (view.mode, view.size) == ("RGBA", (32, 32))
+        assert (view.mode, view.size) == ("RGB", (32, 32))
     scores = json.loads(files["scores.json"])
     assert scores["encoder"] == "fake-clip"
     assert [entry["seed"] for entry in scores["scores"]] == [0, 12]

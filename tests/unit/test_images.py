@@ -214,7 +214,7 @@ REFUSED = {
     "truncated webp": (encoded(picture(), "WEBP")[:60], "damaged|not a picture"),
     "header only": (encoded(picture(), "PNG")[:33], "damaged"),
     "bomb": (_bomb(60_000, 60_000), "too many pixels"),
-    "large": (_bomb(9_000, 9_000), "64 million"),
+    "large": (_bomb(11_000, 11_000), "110 million"),
 }
 
 

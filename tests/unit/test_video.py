@@ -33,8 +33,12 @@ def test_a_film_shows_every_picture_once_a_turn_at_its_pace():
 
 
 def test_equal_pictures_give_equal_films():
-    film = turntable_mp4(pictures(), frame_ms=120)
-    assert film == turntable_mp4(pictures(), frame_ms=120)
+    values = np.random.default_rng(0).integers(0, 255, (16, 32, 32, 3), dtype=np.uint8)
+    noisy = [Image.fromarray(picture) for picture in values]
+    # The encoder's rounding once followed where its memory lay, so one repetition proves little.
+    films = {turntable_mp4(noisy, frame_ms=120) for _ in range(10)}
+    assert len(films) == 1
+    film = films.pop()
     written_at = film.index(b"mvhd") + 8
     assert film[written_at : written_at + 8] == bytes(8)
 

@@ -1,0 +1,1 @@
+"""What keeps the page up: turns at the devices, workers, health, logs, shutdown, diagnosis."""
