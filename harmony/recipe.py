@@ -10,29 +10,34 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from PIL import Image, PngImagePlugin
 
 from harmony.background import ALPHA, CUTOUTS, NO_CUTOUT
 from harmony.framing import validate_elevation, validate_foreground
 from harmony.guidance import branch_weights
+from harmony.json_fields import MAX_NAME, as_table, as_whole, number_of, parse_json, text_of
 from harmony.models.base import MultiviewDenoiser
 from harmony.noise import validate_seeds
-from harmony.records import Guidance, Recipe, SamplerSettings
+from harmony.painting.record import (
+    canonical_painted_from,
+    painted_from_table,
+    painting_options,
+    validate_painted_from,
+)
+from harmony.records import Guidance, PaintedFrom, Recipe, SamplerSettings
 from harmony.sampling import validate_settings
 
 FORMAT = "harmony recipe 1"
 PNG_KEY = "harmony-recipe"
 """Keyword of the PNG text chunk that carries a recipe."""
-MAX_CHARACTERS = 100_000
+OPTIONAL = "painted_from"
 MAX_SEEDS = 1000
-MAX_NAME = 200
 PACKAGES = ("torch", "diffusers", "numpy", "pillow", "rembg")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -79,6 +84,8 @@ def validate_recipe(recipe: Recipe) -> Recipe:
     branch_weights(recipe.guidance)
     validate_settings(recipe.sampler)
     validate_object_name(recipe.object_name)
+    if recipe.painted_from is not None:
+        validate_painted_from(recipe.painted_from)
     return recipe
 
 
@@ -93,6 +100,7 @@ def make_recipe(  # noqa: PLR0913 (a recipe has that many parts)
     guidance: Guidance,
     sampler: SamplerSettings,
     object_name: str = "object",
+    painted_from: PaintedFrom | None = None,
 ) -> Recipe:
     """Return the checked recipe of a run of `model`; see `Recipe` for the arguments.
 
@@ -112,6 +120,7 @@ def make_recipe(  # noqa: PLR0913 (a recipe has that many parts)
             weights_sha256=model.weights_sha256,
             object_name=object_name,
             versions=package_versions(),
+            painted_from=painted_from,
         )
     )
 
@@ -119,11 +128,14 @@ def make_recipe(  # noqa: PLR0913 (a recipe has that many parts)
 def recipe_to_json(recipe: Recipe) -> str:
     """Return the recipe as JSON, keys sorted, one value a line; 2 and 2.0 give the same text."""
     values = {"format": FORMAT, **asdict(_canonical(recipe))}
+    if recipe.painted_from is None:  # as recipes were before pictures could be painted
+        del values[OPTIONAL]
     return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def _canonical(recipe: Recipe) -> Recipe:
     guidance, sampler, foreground = recipe.guidance, recipe.sampler, recipe.foreground
+    painted = recipe.painted_from
     scales = (float(scale) for scale in (guidance.s1, guidance.s2, guidance.cfg_scale))
     return replace(
         recipe,
@@ -131,6 +143,7 @@ def _canonical(recipe: Recipe) -> Recipe:
         elevation_deg=float(recipe.elevation_deg),
         guidance=Guidance(guidance.rule, *scales),
         sampler=replace(sampler, eta=float(sampler.eta)),
+        painted_from=None if painted is None else canonical_painted_from(painted),
     )
 
 
@@ -140,94 +153,48 @@ def recipe_from_json(text: str) -> Recipe:
     Raises:
         ValueError: It is no JSON, a value is unknown, missing, of the wrong type or out of range.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise ValueError(f"The recipe is longer than {MAX_CHARACTERS} characters.")
-    try:
-        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_repetition)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"The recipe is not valid JSON: {error}.") from error
-    values = _table(found, "recipe", {"format", *(f.name for f in fields(Recipe))})
+    found = parse_json(text, "recipe")
+    names = {"format", *(f.name for f in fields(Recipe))} - {OPTIONAL}
+    values = as_table(found, "recipe", names, optional=frozenset({OPTIONAL}))
     if values.pop("format") != FORMAT:
         raise ValueError(f"This is not a recipe of the format {FORMAT!r}.")
     foreground = values["foreground"]
     return validate_recipe(
         Recipe(
-            image_sha256=_text(values, "image_sha256"),
-            cutout=_text(values, "cutout"),
-            foreground=None if foreground is None else _number(values, "foreground"),
-            elevation_deg=_number(values, "elevation_deg"),
+            image_sha256=text_of(values, "image_sha256"),
+            cutout=text_of(values, "cutout"),
+            foreground=None if foreground is None else number_of(values, "foreground"),
+            elevation_deg=number_of(values, "elevation_deg"),
             seeds=_seeds(values["seeds"]),
             guidance=_guidance(values["guidance"]),
             sampler=_sampler(values["sampler"]),
-            model=_text(values, "model"),
-            weights_sha256=_text(values, "weights_sha256"),
-            object_name=_text(values, "object_name"),
+            model=text_of(values, "model"),
+            weights_sha256=text_of(values, "weights_sha256"),
+            object_name=text_of(values, "object_name"),
             versions=_versions(values["versions"]),
+            painted_from=painted_from_table(values[OPTIONAL]) if OPTIONAL in values else None,
         )
     )
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
-
-
-def _no_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("a key stands twice")
-    return table
-
-
-def _table(found: Any, what: str, names: set[str]) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise ValueError(f"The {what} must be a JSON object.")
-    if missing := sorted(names - set(found)):
-        raise ValueError(f"The {what} lacks {', '.join(missing)}.")
-    if unknown := sorted(set(found) - names):
-        raise ValueError(f"The {what} has unknown entries: {', '.join(unknown)[:MAX_NAME]}.")
-    return found
-
-
-def _text(values: Mapping[str, Any], name: str) -> str:
-    if not isinstance(values[name], str):
-        raise ValueError(f"The recipe's {name} must be text.")
-    return values[name]
-
-
-def _number(values: Mapping[str, Any], name: str) -> float:
-    value = values[name]
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            number = float(value)
-            if math.isfinite(number):
-                return number
-    except OverflowError:
-        pass  # an integer too large for a float is refused below, like any other misfit
-    raise ValueError(f"The recipe's {name} must be a finite number.")
-
-
-def _whole(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"The recipe's {name} must be a whole number.")
-    return value
 
 
 def _seeds(found: Any) -> tuple[int, ...]:
     if not isinstance(found, list):
         raise ValueError("The recipe's seeds must be a list of whole numbers.")
-    return tuple(_whole(seed, "seeds") for seed in found)
+    return tuple(as_whole(seed, "seeds") for seed in found)
 
 
 def _guidance(found: Any) -> Guidance:
-    values = _table(found, "recipe's guidance", {f.name for f in fields(Guidance)})
-    scales = {name: _number(values, name) for name in ("s1", "s2", "cfg_scale")}
-    return Guidance(rule=_text(values, "rule"), **scales)
+    values = as_table(found, "recipe's guidance", {f.name for f in fields(Guidance)})
+    scales = {name: number_of(values, name) for name in ("s1", "s2", "cfg_scale")}
+    return Guidance(rule=text_of(values, "rule"), **scales)
 
 
 def _sampler(found: Any) -> SamplerSettings:
-    values = _table(found, "recipe's sampler", {f.name for f in fields(SamplerSettings)})
+    values = as_table(found, "recipe's sampler", {f.name for f in fields(SamplerSettings)})
     return SamplerSettings(
-        _text(values, "sampler"), _whole(values["num_steps"], "num_steps"), _number(values, "eta")
+        text_of(values, "sampler"),
+        as_whole(values["num_steps"], "num_steps"),
+        number_of(values, "eta"),
     )
 
 
@@ -243,8 +210,15 @@ def recipe_hash(recipe: Recipe) -> str:
 
 
 def recipe_command(recipe: Recipe, *, image: str = "IMAGE", output: str = "OUTPUT") -> str:
-    """Return the command line that repeats the recipe on the picture file `image`."""
-    guidance, sampler = recipe.guidance, recipe.sampler
+    """Return the command line that repeats the recipe.
+
+    Args:
+        recipe: What to repeat; a painted picture is painted again.
+        image: The picture file, where the picture was not painted.
+        output: Folder to write.
+    """
+    guidance, sampler, painted = recipe.guidance, recipe.sampler, recipe.painted_from
+    source = [image] if painted is None else painting_options(painted)
     framing = [] if recipe.foreground is None else ["--foreground", f"{recipe.foreground!r}"]
     # A picture that brings its own mask keeps it under any name.
     cutout = NO_CUTOUT if recipe.cutout == ALPHA else recipe.cutout
@@ -254,7 +228,7 @@ def recipe_command(recipe: Recipe, *, image: str = "IMAGE", output: str = "OUTPU
         scales = ["--rule", guidance.rule, "--s1", f"{guidance.s1!r}", "--s2", f"{guidance.s2!r}"]
     return shlex.join(
         [
-            *("python", "-m", "harmony.generate", image, "--output", output),
+            *("python", "-m", "harmony.generate", *source, "--output", output),
             *(f"--model={recipe.model}", "--seeds", ",".join(map(str, recipe.seeds)), *scales),
             *("--sampler", sampler.sampler, "--steps", str(sampler.num_steps)),
             *("--eta", f"{sampler.eta!r}", f"--elevation-deg={recipe.elevation_deg!r}"),

@@ -140,6 +140,27 @@ class Mesh:
 
 
 @dataclass(frozen=True)
+class PaintedFrom:
+    """Where a picture comes from that a text-to-image model painted.
+
+    Attributes:
+        prompt: What the user wrote.
+        model: Id of the hub, or a folder's name.
+        revision: The hub's commit; None for a folder.
+        seed: Of the generator that drew the noise.
+        num_steps: Network steps.
+        guidance_scale: Scale of the text's guidance.
+    """
+
+    prompt: str
+    model: str
+    revision: str | None
+    seed: int
+    num_steps: int
+    guidance_scale: float
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that determines a result; equal recipes give equal bytes on one device.
 
@@ -156,6 +177,7 @@ class Recipe:
         weights_sha256: Of the model's weights.
         object_name: The word that the CD score reads.
         versions: Versions of the packages that take part.
+        painted_from: The description that the picture was painted from, or None.
     """
 
     image_sha256: str
@@ -169,3 +191,4 @@ class Recipe:
     weights_sha256: str
     object_name: str = "object"
     versions: Mapping[str, str] = field(default_factory=dict)
+    painted_from: PaintedFrom | None = None

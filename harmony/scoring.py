@@ -131,6 +131,11 @@ class CDScorer:
     def __init__(self, encoder: ClipEncoder) -> None:
         self.encoder = encoder
 
+    @property
+    def encoder_name(self) -> str:
+        """The encoder, as every `CDScore` names it."""
+        return self.encoder.name
+
     @classmethod
     def load(
         cls, encoder: str | Path = DEFAULT_ENCODER, device: torch.device | str = "cpu"

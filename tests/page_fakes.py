@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -55,7 +54,7 @@ class PageDenoiser(FakeDenoiser):
 class PixelScorer:
     """Scores by colour and by the length of the name: figures that anybody can recompute."""
 
-    encoder = SimpleNamespace(name="pixel-means")
+    encoder_name = "pixel-means"
 
     def embed(self, views: Views) -> ViewEmbeddings:
         return ViewEmbeddings(views.pixels.mean(dim=(3, 4)))

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 
-from harmony.devices import DEVICES, choose_device, set_threads
+from harmony.batch.settings import choose_sampler
+from harmony.devices import DEVICES, set_threads
 from harmony.evaluation.dataset import EvaluationObject, find_objects
 from harmony.evaluation.flow import AUTO, FLOW_CHOICES, load_flow
 from harmony.evaluation.measurement import Instruments
@@ -32,9 +32,9 @@ from harmony.evaluation.run import (
     read_records,
 )
 from harmony.evaluation.summary import AGGREGATES
-from harmony.generate import choose_sampler
 from harmony.models.base import MultiviewDenoiser
 from harmony.models.registry import load_model
+from harmony.processes import join_processes
 from harmony.sampling import SAMPLERS, validate_request
 from harmony.scoring import CDScorer
 from harmony.scoring_encoder import DEFAULT_ENCODER
@@ -77,19 +77,6 @@ def _bar(lead: str) -> Callable[[float, str], None]:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def join_processes(device_name: str) -> tuple[PartialState, torch.device]:
-    """Join the other processes, if there are any, and choose this one's device.
-
-    Raises:
-        ValueError: This machine has no such device.
-    """
-    device = choose_device(device_name)
-    state = PartialState(cpu=device.type == "cpu")
-    if device.type == "cuda" and state.num_processes > 1:
-        device = torch.device("cuda", state.local_process_index)
-    return state, device
 
 
 def run(

@@ -163,7 +163,7 @@ class Engine:
 
         model = self.model.get()
         scorer = None if self.scorer is None else self.scorer.get()
-        encoder = "" if scorer is None else scorer.encoder.name
+        encoder = "" if scorer is None else scorer.encoder_name
         recipe = run_recipe(loaded, settings, model)
         cache = SampleCache(self.cache, model, encoder)
         return Painting(model, scorer, cache, recipe, folder, self.pace)

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harmony.export import view_images, write_zip
+from harmony.export import sample_files, view_images, write_zip
 from harmony.images import LoadedImage
 from harmony.models.base import MultiviewDenoiser
 from harmony.pipeline import Sample, used_cutout
@@ -19,7 +19,6 @@ from harmony.ui import texts
 from harmony.ui.measuring import Measures
 from harmony.ui.settings import Settings
 from harmony.ui.strips import make_strip, save_strip
-from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run, SampleFiles
 
 
@@ -53,13 +52,16 @@ def score_values(score: CDScore) -> dict[str, Any]:
 def write_sample(sample: Sample, recipe: Recipe, folder: Path, measures: Measures) -> SampleFiles:
     """Write one sample into a folder of its own below `folder`."""
     own = folder / f"seed-{sample.seed}"
-    own.mkdir()
-    views = view_images(sample.views)[0]
-    save_strip(make_strip(views), own / "strip.webp")
+    (own / "views").mkdir(parents=True)
+    save_strip(make_strip(view_images(sample.views)[0]), own / "strip.webp")
+    for name, content in sample_files(sample, recipe):
+        (own / "views" / name).write_bytes(content)
     archive = write_zip(
         own / f"views-seed-{sample.seed}.zip", [sample], replace(recipe, seeds=(sample.seed,))
     )
-    pictures = unpack_views(archive, own / "views")
+    pictures = tuple(
+        own / "views" / f"view-{k:02d}.png" for k in range(sample.views.pixels.shape[1])
+    )
     score = None if sample.score is None else score_values(sample.score)
     return SampleFiles(sample.seed, pictures, own / "strip.webp", archive, score, measures)
 

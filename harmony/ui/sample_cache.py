@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,13 @@ from harmony.recipe import recipe_to_json
 from harmony.records import Guidance, Recipe
 from harmony.ui.cache import FileCache
 from harmony.ui.measuring import Embedding
-from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import SampleFiles
 
 PACKAGE = Path(__file__).resolve().parents[1]
 STRIP, ARCHIVE, FIGURES, EMBEDDING = "strip.webp", "views.zip", "sample.json", "views.safetensors"
+VIEWS = "views"
+"""Folder of the pictures and masks as they were painted; the zip's are cut out, which rounds."""
+PICTURE = re.compile(r"view-\d{2}\.png")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,13 @@ class SampleCache:
         if kept is None:
             return None
         own = folder / f"seed-{seed}"
-        own.mkdir()
+        (own / VIEWS).mkdir(parents=True)
+        pictures = []
+        for name in sorted(name for name in kept if name.startswith(f"{VIEWS}/")):
+            path = own / VIEWS / Path(name).name
+            path.write_bytes(kept[name])
+            if PICTURE.fullmatch(path.name):
+                pictures.append(path)
         strip, archive = own / STRIP, own / f"views-seed-{seed}.zip"
         strip.write_bytes(kept[STRIP])
         archive.write_bytes(kept[ARCHIVE])
@@ -99,7 +108,7 @@ class SampleCache:
         return KeptSample(
             SampleFiles(
                 seed,
-                unpack_views(archive, own / "views"),
+                tuple(pictures),
                 strip,
                 archive,
                 figures["score"],
@@ -122,6 +131,8 @@ class SampleCache:
             ARCHIVE: sample.views_zip.read_bytes(),
             FIGURES: json.dumps(figures).encode(),
         }
+        for view in sample.pictures[0].parent.iterdir():
+            files[f"{VIEWS}/{view.name}"] = view.read_bytes()
         if embedding is not None:
             files[EMBEDDING] = save({"views": embedding.contiguous()})
         self._store.put(self._key(recipe, sample.seed), files)

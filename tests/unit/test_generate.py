@@ -13,13 +13,15 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from harmony.generate import main
+from harmony.batch.command import main
 from harmony.recipe import recipe_command, recipe_from_json
 from harmony.records import CDScore, Views
 from tests.fakes import FakeDenoiser
 
 
 class _Scorer:
+    encoder_name = "fake-clip"
+
     def score(self, views: Views, object_name: str) -> list[CDScore]:
         return [
             CDScore(float(pixels.mean()), 0.5, float(pixels.mean()) / 0.5, "official", "fake-clip")
@@ -245,7 +247,6 @@ def test_a_damaged_earlier_result_is_kept_when_the_next_run_is_refused(image, tm
 def test_the_module_is_a_command(tmp_path, monkeypatch, capsys):
     arguments = ["generate", str(tmp_path / "no.png"), "--output", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", arguments)
-    monkeypatch.delitem(sys.modules, "harmony.generate")
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("harmony.generate", run_name="__main__")
     assert ended.value.code == 2

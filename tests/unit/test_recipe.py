@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harmony.background import ALPHA, CUTOUTS
+from harmony.batch.command import build_parser
+from harmony.batch.settings import choose_guidance, choose_sampler
 from harmony.export import png_bytes
-from harmony.generate import build_parser, choose_guidance, choose_sampler
 from harmony.guidance import RULES
 from harmony.models.base import ModelDefaults
 from harmony.noise import MAX_SEED

@@ -7,13 +7,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import cached_assets_path, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from huggingface_hub.utils import httpx, tqdm
 
+from harmony.downloads import reporting_bar
 from harmony.models.syncdreamer.checkpoint import CARD_NAME, OnProgress, file_sha256
 from harmony.models.syncdreamer.convert import convert_checkpoint
 
@@ -150,16 +150,8 @@ def _check_disk(needed: int) -> None:
 def _progress_bar(source: WeightsSource, on_progress: OnProgress | None) -> type[tqdm]:
     """Return a progress bar class that also reports to `on_progress`."""
 
-    class ReportingBar(tqdm):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            # A resumed download starts at what is there already.
-            self.done = int(kwargs.get("initial") or 0)
-            super().__init__(*args, **kwargs)
+    def tell(done: int) -> None:
+        if on_progress is not None:
+            on_progress(f"downloading {source.filename}", done, source.size)
 
-        def update(self, n: float | None = 1) -> bool | None:
-            self.done += int(n or 0)
-            if on_progress is not None:
-                on_progress(f"downloading {source.filename}", self.done, source.size)
-            return super().update(n)
-
-    return ReportingBar
+    return reporting_bar(tell)
