@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 from collections.abc import Sequence
 
@@ -23,18 +24,23 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="small", help="small, syncdreamer or a model's folder")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--share", action="store_true", help="open a public link for three days")
+    parser.add_argument("--mcp", action="store_true", help="offer the endpoints as MCP tools")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build the page and serve it until it is interrupted."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        parser.error('--mcp needs an extra; install it with: pip install "gradio[mcp]>=6.31,<7"')
     engine = standard_engine(options.model, options.device, cache=FileCache(default_folder()))
     demo = build_demo(engine, defaults=standard_defaults(options.model), examples=load_examples())
     demo.launch(
         server_name="0.0.0.0" if options.listen else None,
         server_port=options.port,
         share=options.share,
+        mcp_server=options.mcp,
         **launch_settings(),
     )
 
