@@ -69,7 +69,7 @@ class Actions:
         return [
             *(inputs.generate, inputs.stop, results.status, results.turntable, results.details),
             *(results.runs, results.recipe_file, results.gallery, results.views_file),
-            *(results.mesh_view, results.mesh_file, results.mesh_status),
+            *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
         ]
 
     def visit(self, request: gr.Request) -> Visit:
@@ -222,6 +222,7 @@ class Actions:
             self.results.gallery: inspector_value(sample),
             self.results.views_file: gr.update(value=sample.views_zip),
             self.results.mesh_view: gr.update(value=None, visible=False),
+            self.results.mesh_turntable: gr.update(value=None, visible=False),
             self.results.mesh_file: gr.update(visible=False),
             self.results.mesh_status: "",
         }

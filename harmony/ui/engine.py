@@ -20,7 +20,6 @@ from harmony.background import CutoutModels
 from harmony.images import LoadedImage, read_image
 from harmony.serving.pace import Pace
 from harmony.ui import texts
-from harmony.ui.background_work import in_background
 from harmony.ui.cache import FileCache
 from harmony.ui.events import (
     Event,
@@ -30,7 +29,7 @@ from harmony.ui.events import (
     Stage,
 )
 from harmony.ui.lazy import Lazy
-from harmony.ui.mesh_files import MeshFiles
+from harmony.ui.mesh_building import building
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
 from harmony.ui.texts import modes
 from harmony.ui.views_zip import unpack_views
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from harmony.scoring import CDScorer
     from harmony.ui.painting import Painting
 
-_Built = tuple[MeshFiles, dict[str, Any]]
 FULL_GUIDANCE = 3
 """Branches of Eq. 7 with neither scale at 0."""
 PREVIEW_SIZE = 256
@@ -265,27 +263,15 @@ class Engine:
         Raises:
             ValueError: The zip or the quality will not do; the sentence says why.
         """
-        from harmony.reconstruction import reconstruct
-
         choice(texts.QUALITY, quality, QUALITIES)
         started = time.monotonic()
         yield MeshStage(texts.READING_VIEWS, 0.0)
         views = _read_views(views_zip)
-
-        def build(tell: Callable[[tuple[str, float]], None]) -> _Built:
-            result = reconstruct(
-                views, quality=quality, on_progress=lambda at: tell((at.stage, at.fraction))
-            )
-            files = MeshFiles(result.mesh, views, folder)
-            tell((texts.WRITING_MESH.format(format="GLB"), 1.0))
-            files.get("glb")
-            return files, asdict(result.report)
-
-        work: in_background[tuple[str, float], _Built] = in_background(build)
+        work = building(views, quality, folder)
         for stage, fraction in work:
             yield MeshStage(stage, fraction)
-        files, report = work.result
-        yield MeshReady(files, report, time.monotonic() - started)
+        files, report, strips = work.result
+        yield MeshReady(files, report, time.monotonic() - started, strips)
 
 
 def _read_views(views_zip: Path) -> Views:

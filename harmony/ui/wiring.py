@@ -151,6 +151,7 @@ def bind_sweep(actions: SweepActions, demo: gr.Blocks, turns: Turns) -> None:
             *(inputs.rule, inputs.s1, inputs.s2, results.status, results.turntable),
             *(results.details, results.runs, results.recipe_file, results.gallery),
             *(results.views_file, results.mesh_view, results.mesh_file, results.mesh_status),
+            results.mesh_turntable,
         ],
         **quiet,
     )
@@ -176,7 +177,7 @@ def bind_results(actions: Actions, turns: Turns) -> None:
         outputs=[
             *(results.status, results.turntable, results.details, results.runs),
             *(results.recipe_file, results.gallery, results.views_file),
-            *(results.mesh_view, results.mesh_file, results.mesh_status),
+            *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
         ],
         api_visibility="private",
         show_progress="hidden",
@@ -213,7 +214,7 @@ def bind_mesh(actions: MeshActions, turns: Turns) -> None:
     results = actions.results
     shown = [
         *(results.reconstruct, results.mesh_stop, results.mesh_status, results.mesh_file),
-        results.mesh_format,
+        *(results.mesh_format, results.mesh_turntable),
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     built = results.reconstruct.click(

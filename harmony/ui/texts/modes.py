@@ -29,7 +29,7 @@ def estimate(seconds: float | None, said: str, *, measured: bool, long: bool) ->
     """Return how long a run takes and how that is known."""
     if seconds is None:
         return UNKNOWN.format(work=said)
-    text = (MEASURED if measured else GUESSED).format(time=duration(seconds), work=said)
+    text = (MEASURED if measured else GUESSED).format(time=duration(max(1.0, seconds)), work=said)
     return text + LONG if long else text
 
 
