@@ -58,12 +58,7 @@ class DialActions:
 def bind_dials(actions: DialActions, turns: Turns) -> None:
     """Answer when s1 or s2 is let go; never while it moves."""
     page = actions.page
-    inputs, results = page.inputs, page.results
-    on_show = [
-        *(results.status, results.turntable, results.details, results.runs, results.recipe_file),
-        *(results.gallery, results.views_file, results.mesh_view, results.mesh_file),
-        results.mesh_status,
-    ]
+    inputs, on_show = page.inputs, page.parts
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     gr.on(
         [inputs.s1.release, inputs.s2.release],
@@ -73,13 +68,12 @@ def bind_dials(actions: DialActions, turns: Turns) -> None:
         trigger_mode="always_last",
         **quiet,
     )
-    shown = [inputs.generate, inputs.stop, *on_show]
     run = inputs.asked.change(
         **turns.of(page.generate, plans.run, page.waiting),
         inputs=[inputs.picture, *inputs.dials],
-        outputs=shown,
+        outputs=on_show,
         trigger_mode="multiple",
         **quiet,
     )
-    run.failure(page.failed, outputs=shown, **quiet)
+    run.failure(page.failed, outputs=on_show, **quiet)
     inputs.stop.click(None, cancels=run, **quiet)
