@@ -1,48 +1,89 @@
-"""Opens the page: python app.py [--listen] [--port 7860] [--model small] [--device auto]."""
+"""Opens the page: python app.py [--listen] [--port 7860] [--model small] [--doctor] [--help]."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import logging
 import os
+import sys
 from collections.abc import Sequence
 
-# Gradio reports every import and launch to its makers unless it is told not to beforehand.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
-from harmony.ui.cache import FileCache, default_folder
-from harmony.ui.examples import load_examples
-from harmony.ui.loading import DEVICES, standard_defaults, standard_engine
-from harmony.ui.page import build_demo, launch_settings
+from harmony.serving.options import parse_options, set_environment
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the command line."""
-    parser = argparse.ArgumentParser(description="HarmonyView: one picture to sixteen views.")
-    parser.add_argument("--listen", action="store_true", help="let other machines reach the page")
-    parser.add_argument("--port", type=int, help="port (default: the first free one from 7860)")
-    parser.add_argument("--model", default="small", help="small, syncdreamer or a model's folder")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--share", action="store_true", help="open a public link for three days")
-    parser.add_argument("--mcp", action="store_true", help="offer the endpoints as MCP tools")
-    return parser
+def serve(options: argparse.Namespace) -> None:
+    """Build the page and serve it until SIGTERM or Ctrl-C.
 
+    Raises:
+        ValueError: The server cannot be set up as the options say.
+    """
+    from harmony.serving.access import read_users
+    from harmony.serving.json_log import log_as_json
+    from harmony.serving.lane import Lane
+    from harmony.serving.run_log import RunLog
+    from harmony.serving.server_folder import ServerFolder
+    from harmony.serving.shutdown import shut_down, stop_signal
+    from harmony.ui.examples import load_examples
+    from harmony.ui.loading import standard_defaults
+    from harmony.ui.page import build_demo, launch_settings
+    from harmony.ui.pooled_engine import build_engine
+    from harmony.ui.turns import Turns
+    from harmony.ui.visits import Visits
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Build the page and serve it until it is interrupted."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    if options.mcp and importlib.util.find_spec("mcp") is None:
-        parser.error('--mcp needs an extra; install it with: pip install "gradio[mcp]>=6.31,<7"')
-    engine = standard_engine(options.model, options.device, cache=FileCache(default_folder()))
-    demo = build_demo(engine, defaults=standard_defaults(options.model), examples=load_examples())
+    log_as_json()
+    users = read_users(options.auth)
+    folder = ServerFolder(options.cache_dir)
+    # Where Gradio keeps uploads; it serves files of this folder and of no other.
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.files)
+    engine = build_engine(options)
+    lane = Lane(len(options.gpus or (None,)), max_waiting=options.max_queue)
+    demo = build_demo(
+        engine,
+        defaults=standard_defaults(options.model),
+        examples=load_examples(),
+        visits=Visits(
+            lambda: folder.files,
+            clock=lane.clock,
+            max_bytes=int(options.cache_size * 1e9),
+            busy_since=lane.busy_since,
+        ),
+        turns=Turns(lane, RunLog(options.model)),
+    )
+    stop = stop_signal()
     demo.launch(
         server_name="0.0.0.0" if options.listen else None,
         server_port=options.port,
         share=options.share,
         mcp_server=options.mcp,
-        **launch_settings(),
+        auth=users or None,
+        prevent_thread_lock=True,
+        **launch_settings(engine, lane),
     )
+    stop.wait()
+
+    def clean_up() -> None:
+        engine.close()
+        folder.remove()
+
+    shut_down(demo, lane, clean_up)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what the command line asks for."""
+    options = parse_options(arguments)
+    set_environment(options)
+    if options.doctor:
+        from harmony.serving.doctor import report
+
+        raise SystemExit(report(options))
+    try:
+        serve(options)
+    except ValueError as error:
+        raise SystemExit(f"HarmonyView cannot start: {error}") from None
+    logging.shutdown()
+    sys.stdout.flush()
+    # A step that is still being computed would hold up the interpreter's own end for its length.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harmony.batch.settings import Settings
 
 __all__ = ["Result", "Settings", "generate"]
+__version__ = "0.1.0"
 
 
 def generate(

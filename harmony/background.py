@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from harmony.serving.offline import is_offline
+
 NO_CUTOUT = "none"
 ALPHA = "alpha"
 """What a recipe names where the picture's own mask was kept."""
@@ -101,6 +103,11 @@ class CutoutModels:
                 f"There is no cut-out model {name!r}; use one of {', '.join(CUTOUTS)}."
             )
         if not _is_cached(name):
+            if is_offline():
+                raise ValueError(
+                    f"The cut-out model {name} is not on this machine, and this server is to "
+                    f"stay offline; use {SHIPPED}, which is here."
+                )
             self._on_message(
                 f"Downloading the cut-out model {name} ({FETCHED_MEGABYTES[name]} MB), once."
             )

@@ -18,7 +18,9 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 CONFIG = "card.json"
 
 
-def _small(folder: Path | None, device: torch.device) -> MultiviewDenoiser:
+def _small(folder: Path | None, device: torch.device, *, low_memory: bool) -> MultiviewDenoiser:
+    # It fits everywhere as it is, so that there is nothing to save.
+    del low_memory
     from harmony.models import small
 
     folder = folder or WEIGHTS / "small"
@@ -30,32 +32,37 @@ def _small(folder: Path | None, device: torch.device) -> MultiviewDenoiser:
     return small.load(folder, device, dtype=choose_dtype(device))
 
 
-def _syncdreamer(folder: Path | None, device: torch.device) -> MultiviewDenoiser:
+def _syncdreamer(
+    folder: Path | None, device: torch.device, *, low_memory: bool
+) -> MultiviewDenoiser:
     from harmony.models import syncdreamer
 
-    return syncdreamer.load(folder, device)
+    return syncdreamer.load(folder, device, low_memory=low_memory)
 
 
-LOADERS: Mapping[str, Callable[[Path | None, torch.device], MultiviewDenoiser]] = {
+LOADERS: Mapping[str, Callable[..., MultiviewDenoiser]] = {
     "small": _small,
     "syncdreamer": _syncdreamer,
 }
 
 
-def load_model(name_or_path: str | Path, device: torch.device) -> MultiviewDenoiser:
+def load_model(
+    name_or_path: str | Path, device: torch.device, *, low_memory: bool = False
+) -> MultiviewDenoiser:
     """Load a model.
 
     Args:
         name_or_path: A key of `LOADERS`, or a folder whose `card.json` names one as its "kind".
         device: Where the weights go.
+        low_memory: Whether SyncDreamer takes less memory, and more time.
 
     Raises:
         ValueError: There is no such model, or its files are missing or damaged.
     """
     if str(name_or_path) in LOADERS:
-        return LOADERS[str(name_or_path)](None, device)
+        return LOADERS[str(name_or_path)](None, device, low_memory=low_memory)
     folder = Path(name_or_path)
-    return LOADERS[_kind(folder)](folder, device)
+    return LOADERS[_kind(folder)](folder, device, low_memory=low_memory)
 
 
 def _kind(folder: Path) -> str:

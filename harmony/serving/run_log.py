@@ -24,7 +24,8 @@ class RunLog:
 
         Args:
             ticket: The turn.
-            outcome: "done", "failed", "stopped", "replaced" or "left".
+            outcome: "done", "failed", "stopped", "replaced", "left" (the page was closed) or "ended"
+                (by the server's own end).
             now: Seconds on the lane's clock.
         """
         started = now if ticket.started is None else ticket.started

@@ -91,6 +91,9 @@ class Engine:
         device, precision = describe_device(model.device), describe_precision(model.dtype)
         return modes.ready(self.model_name, device, precision, self.step_seconds)
 
+    def close(self) -> None:
+        """Give back what outlives a call; the process' own model goes with the process."""
+
     def _prepare(
         self, loaded: LoadedImage, framing: Framing, image_size: int
     ) -> tuple[Prepared, tuple[str, ...]]:

@@ -46,20 +46,23 @@ def standard_defaults(model: str, *, weights: Path = WEIGHTS) -> Defaults:
     )
 
 
-def standard_engine(model: str, device: str, *, cache: FileCache | None = None) -> Engine:
+def standard_engine(
+    model: str, device: str, *, cache: FileCache | None = None, low_memory: bool = False
+) -> Engine:
     """Return the engine for a model and a device.
 
     Args:
         model: A name or a folder, see `harmony.models.registry.load_model`.
         device: One of `DEVICES`.
         cache: Where finished samples are kept; None keeps them in memory.
+        low_memory: For SyncDreamer, see its `RuntimeSettings`.
     """
 
     def load_denoiser() -> MultiviewDenoiser:
         from harmony.devices import choose_device
         from harmony.models.registry import load_model
 
-        return load_model(model, choose_device(device))
+        return load_model(model, choose_device(device), low_memory=low_memory)
 
     def load_scorer() -> CDScorer:
         from harmony.devices import choose_device

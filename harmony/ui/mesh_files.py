@@ -23,7 +23,7 @@ class MeshFiles:
 
     def __init__(self, mesh: Mesh, photographs: Photographs, folder: Path) -> None:
         """Write nothing yet."""
-        self._mesh, self._photographs, self._folder = mesh, photographs, folder
+        self._mesh, self._photographs, self.folder = mesh, photographs, folder
         self._written: dict[str, Path] = {}
         self._lock = threading.Lock()
 
@@ -43,13 +43,13 @@ class MeshFiles:
         from harmony.reconstruction.files import write_mesh
 
         if name != "obj":
-            path = self._folder / f"mesh.{name}"
+            path = self.folder / f"mesh.{name}"
             return write_mesh(self._mesh, path, photographs=self._photographs)
         # An OBJ is three files: the shape, its material and its picture.
-        beside = self._folder / "obj"
+        beside = self.folder / "obj"
         beside.mkdir(exist_ok=True)
         write_mesh(self._mesh, beside / "mesh.obj", photographs=self._photographs)
-        archive = self._folder / "mesh-obj.zip"
+        archive = self.folder / "mesh-obj.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
             for file in sorted(beside.iterdir()):
                 opened.write(file, file.name)

@@ -8,9 +8,12 @@ from typing import Any
 
 import gradio as gr
 from gradio import processing_utils
+from starlette.middleware import Middleware
 
 from harmony.background import CUTOUTS
-from harmony.serving.lane import MAX_WAITING, Lane
+from harmony.serving.body_limit import BodyLimit
+from harmony.serving.health import health_route
+from harmony.serving.lane import Lane
 from harmony.ui import texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
@@ -120,7 +123,7 @@ def build_demo(
     return demo
 
 
-def launch_settings(max_waiting: int = MAX_WAITING) -> dict[str, Any]:
+def launch_settings(engine: Engine, lane: Lane) -> dict[str, Any]:
     """Return what `launch` must be told, in every place that launches the page."""
     return {
         "theme": theme(),
@@ -129,7 +132,11 @@ def launch_settings(max_waiting: int = MAX_WAITING) -> dict[str, Any]:
         "run_history": False,
         "max_file_size": MAX_FILE_SIZE,
         # Gradio counts an event that waits for its turn as active, although it holds no thread.
-        "max_threads": THREADS + max_waiting,
+        "max_threads": THREADS + lane.max_waiting,
+        "app_kwargs": {
+            "routes": [health_route(lane, engine.model_name, lambda: engine.model.state)],
+            "middleware": [Middleware(BodyLimit)],
+        },
         "footer_links": ["api", "settings"],
     }
 

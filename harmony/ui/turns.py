@@ -17,7 +17,7 @@ from typing import Any
 
 import gradio as gr
 
-from harmony.serving.lane import Lane, LeftError, Place, ReplacedError, Ticket, Work
+from harmony.serving.lane import Lane, LeftError, Place, ReplacedError, Ticket, TurnError, Work
 from harmony.serving.run_log import RunLog
 from harmony.ui.errors import as_error
 
@@ -98,7 +98,7 @@ class Turns:
                 outcome = "replaced" if isinstance(error, ReplacedError) else "left"
                 gr.Info(str(error))
             except Exception as error:
-                outcome = "failed"
+                outcome = "ended" if isinstance(error, TurnError) else "failed"
                 raise as_error(error) from None
             finally:
                 self._end(ticket, work, outcome)
@@ -130,9 +130,9 @@ class Turns:
 
     def _end(self, ticket: Ticket, work: _Steps | None, outcome: str) -> None:
         """Give the slot back as soon as the step that is being computed has ended."""
+        self.log.ended(ticket, outcome, self.lane.clock())
 
         def end(_: Future[None] | None = None) -> None:
-            self.log.ended(ticket, outcome, self.lane.clock())
             self.lane.end(ticket, done=outcome == "done")
 
         if work is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harmony.serving.shelf import MAX_BYTES, Shelf
 from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.mesh_shelf import MeshShelf
 from harmony.ui.settings import Settings
@@ -104,12 +105,24 @@ class Visit:
     meshes: MeshShelf = field(default_factory=MeshShelf)
     used_at: float = 0.0
     idle_seconds: float = IDLE_SECONDS
+    shelf: Shelf | None = None
 
     def new_folder(self) -> Path:
         """Make a folder for one result; fails once the visit is closed."""
         folder = self.folder / secrets.token_urlsafe(18)
         folder.mkdir()
+        if self.shelf is not None:
+            self.shelf.add(folder)
         return folder
+
+    def forget(self, folder: Path) -> None:
+        """Let go of the results in a folder that is no more."""
+        if self.runs.pop(folder.name, None) is not None and self.current == folder.name:
+            self.current = None
+        for key in [key for key, run in self.cells.items() if run.id == folder.name]:
+            del self.cells[key]
+        if self.mesh is not None and self.mesh.folder == folder:
+            self.mesh = None
 
     def keep(self, run: Run) -> None:
         """Keep a run and put it on show."""
@@ -164,11 +177,25 @@ class Visits:
     """Every visitor's `Visit`, by the session's secret name."""
 
     def __init__(
-        self, root: Callable[[], Path], *, clock: Callable[[], float] = time.monotonic
+        self,
+        root: Callable[[], Path],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        max_bytes: int = MAX_BYTES,
+        busy_since: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """Keep folders below `root()`, which is asked at the first visit."""
+        """Keep folders below `root()`, which is asked at the first visit.
+
+        Args:
+            root: Returns the folder.
+            clock: Seconds.
+            max_bytes: What all files below the root may take; the oldest results go first.
+            busy_since: Returns when the oldest running work began, on the same clock: no result
+                that is younger goes, for it may still be written. None: nothing runs.
+        """
         self._root = root
         self._clock = clock
+        self._shelf = Shelf(root, clock, max_bytes, busy_since)
         self._visits: dict[str, Visit] = {}
         self._lock = threading.Lock()
 
@@ -190,9 +217,19 @@ class Visits:
             if session not in self._visits:
                 folder = self._root() / f"visit-{secrets.token_urlsafe(18)}"
                 folder.mkdir(parents=True)
-                self._visits[session] = Visit(folder, idle_seconds=idle_seconds)
+                self._visits[session] = Visit(folder, idle_seconds=idle_seconds, shelf=self._shelf)
             self._visits[session].used_at = now
+            gone = self._shelf.make_room()
+            for folder in gone:
+                for visit in self._visits.values():
+                    visit.forget(folder)
             return self._visits[session]
+
+    def close_all(self) -> None:
+        """Remove everything that anybody made."""
+        with self._lock:
+            for session in list(self._visits):
+                self._remove(session)
 
     def close(self, session: str) -> None:
         """Remove everything that a session made."""

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from harmony.serving.lane import Lane
 from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
@@ -74,6 +75,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
     def start(
         engine: Engine, *, examples: tuple[Example, ...] = (), turns: Turns | None = None
     ) -> str:
+        turns = turns or Turns(Lane())
         demo = build_demo(
             engine,
             defaults=Defaults(num_steps=STEPS),
@@ -82,7 +84,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
             turns=turns,
         )
         demos.append(demo)
-        _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
+        settings = launch_settings(engine, turns.lane)
+        _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **settings)
         return url
 
     yield start

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from harmony.models.syncdreamer.model import SyncDreamer
 
 
-def load(folder: Path | None, device: torch.device) -> SyncDreamer:
+def load(folder: Path | None, device: torch.device, *, low_memory: bool = False) -> SyncDreamer:
     """Load converted weights; None looks in the cache and on the hub.
 
+    `low_memory` is that of `runtime.RuntimeSettings`;
     `loading.load_syncdreamer` has all options.
 
     Raises:
@@ -21,5 +22,6 @@ def load(folder: Path | None, device: torch.device) -> SyncDreamer:
     """
     # Here, because it brings diffusers and transformers.
     from harmony.models.syncdreamer.loading import load_syncdreamer
+    from harmony.models.syncdreamer.runtime import RuntimeSettings
 
-    return load_syncdreamer(device, weights=folder)
+    return load_syncdreamer(device, weights=folder, settings=RuntimeSettings(low_memory=low_memory))

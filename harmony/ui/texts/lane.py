@@ -12,6 +12,10 @@ FULL = "The queue is full ({count} are waiting); please try again in a few minut
 TOO_MANY = "You have {count} runs waiting already; wait for one of them or stop it."
 REPLACED = "Your waiting run was replaced by the new one."
 STOPPING = "The server is being restarted, so this was not finished; please try again in a minute."
+WORKER_LOST = (
+    "The process that computed this was lost; a fresh one takes its place. Nothing you had is "
+    "lost: press the button again."
+)
 LEFT = "The page was closed, so its work was stopped."
 
 

@@ -1,5 +1,7 @@
 """The lane: order, fairness, places and limits, on a clock that the tests turn."""
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,6 +193,18 @@ def test_a_closed_lane_tells_everybody():
     assert isinstance(running.stopped.exception(), TurnError)
     with pytest.raises(TurnError, match="restarted"):
         lane.join("c", RUN)
+
+
+def test_closing_lets_running_work_finish():
+    lane = Lane()
+    running = lane.join("a", RUN)
+    closing = threading.Thread(target=lane.close, kwargs={"grace_seconds": 60})
+    closing.start()
+    lane.end(running, done=True)
+    closing.join(30)
+    assert not closing.is_alive()
+    assert lane.closed
+    assert not running.stopped.done()
 
 
 def test_since_when_work_goes_on():

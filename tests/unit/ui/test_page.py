@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from harmony.serving.lane import Lane
 from harmony.ui.page import build_demo, launch_settings
 from harmony.ui.texts import COMPARE_WORDS, MAP_WORDS, TURNTABLE_WORDS
 from tests.page_fakes import fake_engine
@@ -87,7 +88,9 @@ def test_building_the_page_loads_no_model():
 
 def test_opening_the_page_imports_nothing_heavy():
     code = (
-        "import sys, app; app.build_demo(app.standard_engine('small', 'cpu'));"
+        "import sys, app; from harmony.ui.page import build_demo;"
+        "from harmony.ui.loading import standard_engine;"
+        "build_demo(standard_engine('small', 'cpu'));"
         "print([m for m in ('torch', 'diffusers', 'open_clip', 'rembg', 'onnxruntime', 'scipy')"
         " if m in sys.modules])"
     )
@@ -96,7 +99,7 @@ def test_opening_the_page_imports_nothing_heavy():
 
 
 def test_launching_needs_no_network():
-    settings = launch_settings()
+    settings = launch_settings(fake_engine(), Lane())
     assert settings["ssr_mode"] is False
     assert settings["run_history"] is False
     assert "http" not in settings["css"]

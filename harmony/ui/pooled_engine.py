@@ -1,0 +1,98 @@
+"""The engine over several GPUs: the model's work goes to worker processes, one for each.
+
+Cut-outs and meshes, which need no GPU, stay in the server's own process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harmony.serving.json_log import log_as_json
+from harmony.serving.workers import WorkerPool
+from harmony.ui.cache import FileCache, default_folder
+from harmony.ui.engine import Engine
+from harmony.ui.events import Event
+from harmony.ui.loading import standard_engine
+from harmony.ui.settings import Framing, Settings
+from harmony.ui.visits import Run
+
+
+class WorkerEngine:
+    """What a worker offers: the engine, and a way to load its model ahead of the first run."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        """Make the worker's own engine; the worker logs as the server does."""
+        log_as_json()
+        self._engine = make()
+        self.generate, self.recipe = self._engine.generate, self._engine.recipe
+        self.score, self.suggest_name = self._engine.score, self._engine.suggest_name
+
+    def load(self) -> str:
+        """Load the model; returns the name of its device."""
+        return str(self._engine.model.get().device)
+
+
+@dataclass(frozen=True)
+class RemoteModel:
+    """Stands for the models in the workers; only the status line asks for it."""
+
+    device: str
+
+
+class PooledEngine(Engine):
+    """An engine whose model works in the workers of a pool."""
+
+    def __init__(self, *, model_name: str, rules: Sequence[str], pool: WorkerPool) -> None:
+        """Use a pool of `WorkerEngine`s."""
+
+        def load() -> Any:
+            devices = pool.start("load")
+            return RemoteModel(f"{len(devices)} × {devices[0].partition(':')[0]}")
+
+        super().__init__(model_name=model_name, load_model=load, load_scorer=None, rules=rules)
+        self._pool = pool
+
+    def generate(self, picture: Path, settings: Settings, folder: Path) -> Iterator[Event]:
+        """Paint one sample for each seed, in a free worker; see `Engine.generate`."""
+        yield from self._pool.run("generate", picture, settings, folder)
+
+    def peek(self, picture: Path, settings: Settings, new_folder: Callable[[], Path]) -> Run | None:
+        """Return None: what was made before is known to the workers, and they may be busy."""
+        return None
+
+    def recipe(self, picture: Path, settings: Settings) -> dict[str, Any]:
+        """Return the recipe of a run; see `Engine.recipe`."""
+        return self._pool.call("recipe", picture, settings)
+
+    def score(self, views_zip: Path, object_name: str) -> dict[str, Any]:
+        """Return the CD score of a zip of views; see `Engine.score`."""
+        return self._pool.call("score", views_zip, object_name)
+
+    def suggest_name(self, picture: Path, framing: Framing) -> str:
+        """Return the scorer's guess of what the picture shows; see `Engine.suggest_name`."""
+        return self._pool.call("suggest_name", picture, framing)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
+
+
+def _own_engine(model: str, device: str, cache: Path, low_memory: bool) -> Engine:
+    return standard_engine(model, device, cache=FileCache(cache), low_memory=low_memory)
+
+
+def build_engine(options: argparse.Namespace) -> Engine:
+    """Return the engine that the command line asks for; nothing is loaded or started yet."""
+    cache = default_folder()
+    if not options.gpus:
+        return _own_engine(options.model, options.device, cache, options.low_memory)
+    # A worker sees one GPU only, which is "cuda" to it.
+    make = functools.partial(_own_engine, options.model, "cuda", cache, options.low_memory)
+    pool = WorkerPool(functools.partial(WorkerEngine, make), options.gpus)
+    rules = standard_engine(options.model, "cuda").rules
+    return PooledEngine(model_name=options.model, rules=rules, pool=pool)
