@@ -85,11 +85,14 @@ class Engine:
         if self.model.state != "ready":
             said = modes.ASLEEP if self.model.state == "asleep" else modes.LOADING
             return said.format(model=self.model_name)
+        return modes.ready(self.model_name, self.hardware(), self.step_seconds)
+
+    def hardware(self) -> str:
+        """Return the device and the number type of the loaded model."""
         from harmony.devices import describe_device, describe_precision
 
         model = self.model.get()
-        device, precision = describe_device(model.device), describe_precision(model.dtype)
-        return modes.ready(self.model_name, device, precision, self.step_seconds)
+        return f"{describe_device(model.device)} · {describe_precision(model.dtype)}"
 
     def close(self) -> None:
         """Give back what outlives a call; the process' own model goes with the process."""

@@ -6,7 +6,7 @@ from harmony.ui.texts import duration, samples
 
 ASLEEP = "{model} · loads on the first run"
 LOADING = "{model} · loading"
-READY = "{model} · {device} · {precision}"
+READY = "{model} · {hardware}"
 STEP_SECONDS = "{seconds:.2g} s per step"
 
 WORK = "{steps} steps × {branches} × {samples}"
@@ -33,7 +33,7 @@ def estimate(seconds: float | None, said: str, *, measured: bool, long: bool) ->
     return text + LONG if long else text
 
 
-def ready(model: str, device: str, precision: str, seconds: float | None) -> str:
+def ready(model: str, hardware: str, seconds: float | None) -> str:
     """Return "small · CPU, 2 threads · bfloat16 · 1.5 s per step"; without what is not measured."""
-    text = READY.format(model=model, device=device, precision=precision)
+    text = READY.format(model=model, hardware=hardware)
     return text if seconds is None else f"{text} · {STEP_SECONDS.format(seconds=seconds)}"
