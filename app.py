@@ -59,6 +59,7 @@ def serve(options: argparse.Namespace) -> None:
         server_name="0.0.0.0" if options.listen else None,
         server_port=options.port,
         share=options.share,
+        mcp_server=options.mcp,
         auth=users or None,
         prevent_thread_lock=True,
         **launch_settings(engine, lane),

@@ -41,6 +41,21 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def describe_device(device: torch.device) -> str:
+    """Return what people call the device: a GPU by its name, a processor with its threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    threads = torch.get_num_threads()
+    return "CPU, 1 thread" if threads == 1 else f"CPU, {threads} threads"
+
+
+def describe_precision(dtype: torch.dtype) -> str:
+    """Return a number type's name: "float32", "bfloat16"."""
+    return str(dtype).removeprefix("torch.")
+
+
 def _cpu_computes_bfloat16() -> bool:
     """Whether the processor has bfloat16 products; without them bfloat16 is slower than float32."""
     # Older PyTorch cannot tell; float32 is right everywhere.

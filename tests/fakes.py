@@ -57,6 +57,7 @@ class FakeDenoiser:
         self.latent_shape: tuple[int, int, int] = (3, LATENT_SIZE, LATENT_SIZE)
         self.guidance_rules: tuple[str, ...] = ("none", "cfg", "decomposed")
         self.device = torch.device(device)
+        self.dtype = torch.float32
         self.schedule = fake_schedule(prediction_type, spacing)
         self.defaults = ModelDefaults(
             Guidance("decomposed", 2.0, 1.0), SamplerSettings("ddim", 4, 1.0)

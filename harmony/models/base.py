@@ -71,6 +71,7 @@ class MultiviewDenoiser(Protocol):
         defaults: Its recommended guidance and sampler.
         guidance_rules: Keys of `harmony.guidance.RULES` that it can serve.
         device: Where its weights are.
+        dtype: Number type of its arithmetic.
     """
 
     name: str
@@ -81,6 +82,11 @@ class MultiviewDenoiser(Protocol):
     schedule: NoiseSchedule
     defaults: ModelDefaults
     guidance_rules: tuple[str, ...]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number type of its arithmetic."""
+        ...
 
     @property
     def device(self) -> torch.device:

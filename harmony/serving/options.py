@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shlex
 import sys
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--listen", action="store_true", help="let other machines reach the page")
     where.add_argument("--port", type=int, help="port (default: the first free one from 7860)")
     where.add_argument("--share", action="store_true", help="open a public link for a week")
+    where.add_argument("--mcp", action="store_true", help="offer the endpoints as MCP tools")
     where.add_argument(
         "--auth",
         metavar="FILE",
@@ -121,6 +123,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"there is nothing at --weights {options.weights}")
     if options.low_memory and options.model != "syncdreamer":
         parser.error("--low-memory goes with --model syncdreamer; the small model needs no less")
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        parser.error('--mcp needs an extra; install it with: pip install "gradio[mcp]>=6.31,<7"')
     if options.gpus and options.device not in {"auto", "cuda"}:
         parser.error(f"--gpus does not go with --device {options.device}")
     return options

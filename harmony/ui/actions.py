@@ -63,6 +63,11 @@ class Actions:
         self.engine, self.visits = engine, visits
         self.inputs, self.results = inputs, results
 
+    @property
+    def parts(self) -> list[Any]:
+        """What `show` and the handlers of a run may change."""
+        return [self.inputs.generate, self.inputs.stop, *self.results.on_show]
+
     def visit(self, request: gr.Request) -> Visit:
         """Return the visitor's own shelf."""
         return self.visits.of(session_of(request))

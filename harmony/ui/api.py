@@ -32,7 +32,17 @@ class Api:
         foreground: float,
         elevation_deg: float,
     ) -> tuple[Any, list[str]]:
-        """Cut the object out; returns the RGBA picture and warnings in plain sentences."""
+        """Cut the object out of a picture and say what may go wrong with it.
+
+        Args:
+            picture: The picture of one object.
+            cutout: Cut-out model, "u2netp" or "none"; a picture with its own mask keeps it.
+            foreground: Share of the frame that the object's longer side takes, 0.1 to 1.
+            elevation_deg: Elevation of the camera that took the picture, -90 to 90 degrees.
+
+        Returns:
+            The RGBA picture, and warnings in plain sentences.
+        """
         if picture is None:
             raise ValueError(texts.NO_PICTURE)
         image, warnings = self.engine.cut_out(
@@ -60,7 +70,23 @@ class Api:
         first_seed: int,
         object_name: str,
     ) -> Iterator[tuple[Any, ...]]:
-        """Paint sixteen views for each seed.
+        """Paint sixteen consistent views around the object, once for each seed.
+
+        Args:
+            picture: The picture of one object.
+            cutout: Cut-out model, "u2netp" or "none"; a picture with its own mask keeps it.
+            foreground: Share of the frame that the object's longer side takes, 0.1 to 1.
+            elevation_deg: Elevation of the camera that took the picture, -90 to 90 degrees.
+            rule: Guidance rule: "decomposed" (Eq. 7, s1 and s2), "cfg" (Eq. 3) or "none".
+            s1: How closely the views follow the picture, 0 (off) to 4.
+            s2: How much the views agree with each other, 0 (off) to 3.
+            cfg_scale: Scale of the rule "cfg", 0 (off) to 4.
+            sampler: "ddim", "dpm++" or "unipc".
+            num_steps: Network steps, 1 to 1000; more take longer and look cleaner.
+            eta: DDIM's eta, 0 to 1; other samplers ignore it.
+            instances: Number of samples, 1 to 8.
+            first_seed: Seed of the first sample; the others follow.
+            object_name: What the picture shows, in a word or two; the CD score reads it.
 
         Streams {"step", "num_steps", "pass", "num_passes"} while it works; the last answer holds
         all pictures (sixteen for each seed, in the order of the seeds), the zip of each seed's
@@ -102,14 +128,26 @@ class Api:
 
     @in_plain_words
     def score(self, views_zip: str | None, object_name: str) -> dict[str, Any]:
-        """Measure the CD score of a zip of views that `/generate` returned."""
+        """Measure the CD score (consistency and diversity) of sixteen views.
+
+        Args:
+            views_zip: A zip of views that `/generate` returned.
+            object_name: What the views show, in a word or two.
+
+        Returns:
+            The score by field name: "ratio" is D / S_var, higher is better.
+        """
         if views_zip is None:
             raise ValueError(texts.NO_SAMPLE)
         return self.engine.score(Path(views_zip), object_name)
 
     @in_plain_words
     def reconstruct(self, views_zip: str | None, quality: str) -> Iterator[tuple[Any, ...]]:
-        """Build a mesh from a zip of views that `/generate` returned.
+        """Build a coloured 3D mesh from sixteen views.
+
+        Args:
+            views_zip: A zip of views that `/generate` returned.
+            quality: "draft" or "standard"; the second takes longer and keeps finer shapes.
 
         Streams {"stage", "fraction"} while it works; the last answer holds the GLB, all files
         (GLB, OBJ in a zip with its picture, PLY, STL) and the report.

@@ -26,9 +26,10 @@ class Look:
     notes: tuple[str, ...]
 
 
-def coach_value(look: Look | None) -> dict[str, Any]:
-    """Return what the coach shows."""
+def coach_value(look: Look | None, foreground: float = 0.8) -> dict[str, Any]:
+    """Return what the coach shows; `foreground` is the object's share of the frame."""
     return {
+        "foreground": foreground,
         "picture": "" if look is None else _small(look.picture.convert("RGB")),
         "cutout": "" if look is None or look.cutout is None else _small(look.cutout),
         "words": texts.WORDS,

@@ -67,10 +67,11 @@ class CoachActions:
         view, warnings = self.page.inputs.cutout_view, self.page.inputs.warnings
         if picture is None:
             return {view: gr.update(value=coach_value(None)), warnings: gr.update(visible=False)}
-        look = self.look(Path(picture), Framing(*framing))
+        wanted = Framing(*framing)
+        look = self.look(Path(picture), wanted)
         notes = "\n".join(f"- {note}" for note in look.notes)
         return {
-            view: gr.update(value=coach_value(look)),
+            view: gr.update(value=coach_value(look, wanted.foreground)),
             warnings: gr.update(value=notes, visible=bool(notes)),
         }
 

@@ -58,23 +58,22 @@ class DialActions:
 def bind_dials(actions: DialActions, turns: Turns) -> None:
     """Answer when s1 or s2 is let go; never while it moves."""
     page = actions.page
-    inputs, results = page.inputs, page.results
+    inputs, on_show = page.inputs, page.parts
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     gr.on(
         [inputs.s1.release, inputs.s2.release],
         actions.released,
         inputs=[inputs.picture, inputs.run_on_release, inputs.asked, *inputs.dials],
-        outputs=[inputs.asked, *results.on_show],
+        outputs=[inputs.asked, *on_show],
         trigger_mode="always_last",
         **quiet,
     )
-    shown = [inputs.generate, inputs.stop, *results.on_show]
     run = inputs.asked.change(
         **turns.of(page.generate, plans.run, page.waiting),
         inputs=[inputs.picture, *inputs.dials],
-        outputs=shown,
+        outputs=on_show,
         trigger_mode="multiple",
         **quiet,
     )
-    run.failure(page.failed, outputs=shown, **quiet)
+    run.failure(page.failed, outputs=on_show, **quiet)
     inputs.stop.click(None, cancels=run, **quiet)

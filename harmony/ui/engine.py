@@ -19,7 +19,7 @@ from PIL import Image
 
 from harmony.background import SHIPPED, CutoutModels
 from harmony.images import LoadedImage, read_image
-from harmony.serving.pace import BRANCH_STEP, Pace
+from harmony.serving.pace import Pace
 from harmony.ui import texts
 from harmony.ui.cache import FileCache
 from harmony.ui.events import (
@@ -35,6 +35,7 @@ from harmony.ui.lazy import Lazy
 from harmony.ui.mesh_building import building
 from harmony.ui.preload import preload
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
+from harmony.ui.texts import modes
 from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from harmony.scoring import CDScorer
     from harmony.ui.painting import Painting
 
+FULL_GUIDANCE = 3
+"""Branches of Eq. 7 with neither scale at 0."""
 PREVIEW_SIZE = 256
 """Frame in which the cut-out alone is checked, before any model is loaded."""
 
@@ -60,6 +63,7 @@ class Engine:
         cache: Finished samples; without a folder of their own they are kept in memory.
         pace: What a step takes on this machine.
         encoder_name: The scorer's, where it is known before the scorer is loaded.
+        device_name: What was asked for; "auto" until the model is loaded.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Engine:
         rules: Sequence[str] = ("decomposed", "cfg", "none"),
         cache: FileCache | None = None,
         encoder_name: str | None = None,
+        device_name: str = "auto",
     ) -> None:
         """Remember how to load the parts; nothing is loaded here."""
         self.model_name, self.rules = model_name, tuple(rules)
@@ -79,6 +84,7 @@ class Engine:
         self.scorer = None if load_scorer is None else Lazy(load_scorer)
         self.cache = cache or FileCache()
         self.pace = Pace()
+        self.device_name = device_name
         self._cutouts = CutoutModels()
 
     def preload(self) -> threading.Thread:
@@ -92,8 +98,16 @@ class Engine:
 
     def status(self) -> str:
         """Return the state of the model in words."""
-        device = str(self.model.get().device) if self.model.state == "ready" else ""
-        return texts.STATUS_MODEL[self.model.state].format(model=self.model_name, device=device)
+        if self.model.state != "ready":
+            return modes.STATES[self.model.state].format(model=self.model_name)
+        return modes.ready(self.model_name, self.hardware(), self.step_seconds)
+
+    def hardware(self) -> str:
+        """Return the device and the number type of the loaded model."""
+        from harmony.devices import describe_device, describe_precision
+
+        model = self.model.get()
+        return f"{describe_device(model.device)} · {describe_precision(model.dtype)}"
 
     def close(self) -> None:
         """Give back what outlives a call; the process' own model goes with the process."""
@@ -211,16 +225,39 @@ class Engine:
         painting = self._painting(read_image(picture), settings, Path())
         return json.loads(recipe_to_json(painting.recipe))
 
-    def estimate(self, settings: Settings) -> float | None:
-        """Return the seconds that a run takes here, or None before anything was measured."""
-        if self.pace.seconds(BRANCH_STEP, 1) is None:
-            return None
+    @staticmethod
+    def branches(settings: Settings) -> int:
+        """Return the network passes of one step: one for each branch that the scales ask for."""
         from harmony.guidance import branch_weights
         from harmony.records import Guidance
 
         guidance = Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
-        units = len(branch_weights(guidance)) * settings.num_steps * settings.instances
-        return self.pace.seconds(BRANCH_STEP, units)
+        return len(branch_weights(guidance))
+
+    def _branch_steps(self, settings: Settings) -> float:
+        return self.branches(settings) * settings.num_steps * settings.instances
+
+    def estimate(self, settings: Settings) -> float | None:
+        """Return the seconds that a run takes here, or None before anything was measured."""
+        from harmony.ui.painting import BRANCH_STEP
+
+        return self.pace.seconds(BRANCH_STEP, self._branch_steps(settings))
+
+    def guess(self, settings: Settings) -> float | None:
+        """Return a rough guess of the same before anything was measured; None where none is known."""
+        from harmony.devices import choose_device
+        from harmony.serving.guess import guess_seconds
+
+        ready = self.model.state == "ready"
+        device = self.model.get().device if ready else choose_device(self.device_name)
+        return guess_seconds(self.model_name, self._branch_steps(settings), device)
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Measured seconds of one step of one sample with all three branches."""
+        from harmony.ui.painting import BRANCH_STEP
+
+        return self.pace.seconds(BRANCH_STEP, FULL_GUIDANCE)
 
     @guarded
     def score(self, views_zip: Path, object_name: str) -> dict[str, Any]:

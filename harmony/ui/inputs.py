@@ -12,6 +12,7 @@ import gradio as gr
 from harmony.ui import settings, texts
 from harmony.ui.coach import coach, elevation_sketch
 from harmony.ui.examples import Example, example_row
+from harmony.ui.offers import cutout_choices
 from harmony.ui.texts import dials as dial_texts
 
 
@@ -74,6 +75,7 @@ class Inputs:
     recipe: gr.File
     generate: gr.Button
     stop: gr.Button
+    estimate: gr.HTML
 
     @property
     def framing(self) -> list[gr.Component]:
@@ -225,7 +227,7 @@ def _advanced_picture(start: Defaults, cutouts: Sequence[str]) -> dict[str, Any]
         elem_id="foreground",
     )
     cutout = gr.Dropdown(
-        list(cutouts),
+        cutout_choices(cutouts),
         value=start.cutout,
         label=texts.CUTOUT_MODEL,
         info=texts.CUTOUT_MODEL_INFO,
@@ -265,7 +267,8 @@ def build_inputs(
     with gr.Row(elem_id="run-row", elem_classes="run-row"):
         generate = gr.Button(texts.GENERATE, variant="primary", scale=3, elem_id="generate")
         stop = gr.Button(texts.STOP, interactive=False, scale=1, min_width=90, elem_id="stop")
+    estimate = gr.HTML(elem_id="estimate", js_on_load=None)
     with gr.Accordion(texts.ADVANCED, open=False, elem_id="advanced"):
         parts |= _advanced_run(start, rules)
         parts |= _advanced_picture(start, cutouts)
-    return Inputs(generate=generate, stop=stop, **parts)
+    return Inputs(generate=generate, stop=stop, estimate=estimate, **parts)

@@ -93,4 +93,5 @@ def standard_engine(
         rules=rules,
         cache=cache,
         encoder_name=SCORER,
+        device_name=device,
     )

@@ -24,6 +24,9 @@ from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults, build_inputs
 from harmony.ui.mesh_actions import MeshActions
+from harmony.ui.modes import ModeActions, bind_modes
+from harmony.ui.pin_actions import PinActions, bind_pins
+from harmony.ui.pins import build_pins
 from harmony.ui.precomputed import (
     Precomputed,
     load_precomputed,
@@ -99,19 +102,23 @@ def build_demo(
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
                 results = build_results(**_first_paint(first, start))
+                pins = build_pins()
                 sweep = build_sweep()
                 comparison = build_comparison()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         bind_api(Api(engine, visits), inputs, results, turns)
-        bind_picture(actions, examples, turns)
+        coach = bind_picture(actions, examples, turns)
         bind_run(actions, chip, turns)
+        bind_modes(ModeActions(actions, chip))
         bind_dials(DialActions(actions), turns)
         bind_comparison(CompareActions(actions, comparison), turns)
         bind_sweep(SweepActions(actions, sweep, examples), demo, turns)
         bind_results(actions, turns)
         bind_mesh(MeshActions(engine, visits, results), turns)
-        bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
+        share = ShareActions(actions, examples, CUTOUTS)
+        bind_sharing(share, demo, coach)
+        bind_pins(PinActions(actions, share, comparison, pins), demo, results.pin, coach)
         bind_chip(engine, chip, demo)
         demo.unload(_closing(visits, turns))
     return demo

@@ -55,6 +55,14 @@ class PooledEngine(Engine):
         super().__init__(model_name=model_name, load_model=load, load_scorer=None, rules=rules)
         self._pool = pool
 
+    def hardware(self) -> str:
+        """Return the workers' devices."""
+        return str(self.model.get().device)
+
+    def guess(self, settings: Settings) -> float | None:
+        """Return None: the workers' speed is known once they have worked."""
+        return None
+
     def generate(self, picture: Path, settings: Settings, folder: Path) -> Iterator[Event]:
         """Paint one sample for each seed, in a free worker; see `Engine.generate`."""
         yield from self._pool.run("generate", picture, settings, folder)

@@ -10,8 +10,10 @@ import gradio as gr
 from harmony.ui import settings, texts
 from harmony.ui.inspector import inspector
 from harmony.ui.mesh_turntable import mesh_turntable
+from harmony.ui.sharing_view import build_sharing, contents_html
 from harmony.ui.status import status_html
 from harmony.ui.texts import inspector as inspector_texts
+from harmony.ui.texts import pins as pin_texts
 from harmony.ui.turntable import turntable
 
 
@@ -27,9 +29,11 @@ class Results:
     rename: gr.Textbox
     score_again: gr.Button
     link: gr.Textbox
+    command: gr.Textbox
     recipe: gr.Code
     views_file: gr.DownloadButton
     recipe_file: gr.DownloadButton
+    pin: gr.Button
     quality: gr.Radio
     reconstruct: gr.Button
     mesh_stop: gr.Button
@@ -100,31 +104,16 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
     status = gr.HTML(status_html(text), elem_id="status", js_on_load=None)
     samples = turntable(value, elem_id="turntables", label=texts.RESULT)
     with gr.Column(visible=False, elem_id="details") as details:
-        gr.Markdown(texts.CD_EXPLAINED, elem_classes="fine-print")
         with gr.Row(elem_classes="run-row"):
             views_file = gr.DownloadButton(texts.DOWNLOAD_VIEWS, elem_id="views-file")
             recipe_file = gr.DownloadButton(texts.DOWNLOAD_RECIPE, elem_id="recipe-file")
+            pin = gr.Button(pin_texts.PIN, elem_id="pin")
+        gr.HTML(contents_html(), elem_id="zip-contents", js_on_load=None)
         runs = gr.Dropdown([], label=texts.RUNS, interactive=True, elem_id="runs")
         with gr.Accordion(inspector_texts.TITLE, open=False, elem_id="all-views"):
             gallery = inspector(elem_id="gallery")
-        with gr.Accordion(texts.SHARE, open=False, elem_id="share"):
-            link = gr.Textbox(
-                label=texts.LINK,
-                info=texts.LINK_INFO,
-                interactive=False,
-                elem_id="link",
-            )
-            copy = gr.Button(texts.COPY_LINK, size="sm", elem_id="copy-link")
-            # A copy button inside the box would take the box's label for itself.
-            copy.click(
-                None,
-                inputs=link,
-                js="(link) => { navigator.clipboard.writeText(link); }",
-                api_visibility="private",
-            )
-            recipe = gr.Code(
-                label=texts.RECIPE, language="json", interactive=False, elem_id="recipe"
-            )
+            gr.Markdown(texts.CD_EXPLAINED, elem_classes="fine-print")
+        link, command, recipe = build_sharing()
         with gr.Accordion(texts.MEASURE, open=False, elem_id="measure"):
             rename = gr.Textbox(
                 "object",
@@ -146,8 +135,10 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
         rename=rename,
         score_again=score_again,
         link=link,
+        command=command,
         recipe=recipe,
         views_file=views_file,
         recipe_file=recipe_file,
+        pin=pin,
         **mesh,  # pyright: ignore[reportArgumentType]
     )

@@ -25,6 +25,7 @@ from harmony.ui.sharing import (
     settings_of_recipe,
     values_of,
 )
+from harmony.ui.texts import recipes
 
 THEME = "__theme"
 """Gradio's own part of an address."""
@@ -39,7 +40,8 @@ class ShareActions:
         """Share the page's components."""
         self.page, self.examples, self.cutouts = page, examples, cutouts
 
-    def _dials(self, settings: Settings) -> Updates:
+    def dials(self, settings: Settings) -> Updates:
+        """Return the dials as they must stand for the settings."""
         return dict(zip(self.page.inputs.dials, values_of(settings).values(), strict=True))
 
     @in_plain_words
@@ -48,7 +50,7 @@ class ShareActions:
         query = dict(request.query_params)
         if not set(query) - {THEME}:
             return self._open_plain()
-        updates = self._dials(settings_of_query(query, settings_from(dials), self.cutouts))
+        updates = self.dials(settings_of_query(query, settings_from(dials), self.cutouts))
         named = [example for example in self.examples if example.name == query.get(EXAMPLE)]
         if named:
             chosen = self.page.choose_example(request, named[0])
@@ -75,14 +77,19 @@ class ShareActions:
             gr.Info(texts.OTHER_PICTURE)
         if recipe.model != self.page.engine.model_name:
             gr.Warning(texts.OTHER_MODEL.format(model=recipe.model))
-        return self._dials(settings)
+        return self.dials(settings)
 
-    def describe(self, request: gr.Request) -> tuple[str, str]:
-        """Return the link and the recipe of the run on show."""
+    def describe(self, request: gr.Request) -> tuple[str, str, str]:
+        """Return the link, the recipe and the command line of the run on show."""
+        from harmony.recipe import recipe_command, recipe_from_json
+
         run = self.page.visit(request).run
         if run is None:
-            return "", ""
+            return "", "", ""
         picture = run.recipe["image_sha256"]
-        example = next((e.name for e in self.examples if file_sha256(e.file) == picture), None)
-        link = f"{page_address(request)}?{query_of(run.settings, example)}"
-        return link, json.dumps(run.recipe, indent=2)
+        example = next((e for e in self.examples if file_sha256(e.file) == picture), None)
+        query = query_of(run.settings, None if example is None else example.name)
+        text = json.dumps(run.recipe, indent=2)
+        image = f"examples/{example.file.name}" if example else recipes.OWN_PICTURE
+        command = recipe_command(recipe_from_json(text), image=image, output=recipes.OUTPUT)
+        return f"{page_address(request)}?{query}", text, command

@@ -15,6 +15,7 @@ STYLE_SHEETS = (
     "coach.css",
     "map.css",
     "diversity.css",
+    "pins.css",
 )
 
 

@@ -92,6 +92,8 @@ class Visit:
     folder: Path
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
     cells: dict[str, Run] = field(default_factory=dict)
+    pinned: set[str] = field(default_factory=set)
+    pins: list[Any] | None = None
     current: str | None = None
     previous: str | None = None
     chosen: int = 0
@@ -129,10 +131,11 @@ class Visit:
         self.last_step, self.state = None, "idle"
 
     def add(self, run: Run) -> None:
-        """Keep a run; the oldest beyond `KEEP_RUNS` goes."""
+        """Keep a run; of those that are not pinned, the oldest beyond `KEEP_RUNS` goes."""
         self.runs[run.id] = run
-        while len(self.runs) > KEEP_RUNS:
-            _, oldest = self.runs.popitem(last=False)
+        loose = [name for name in self.runs if name not in self.pinned]
+        for name in loose[:-KEEP_RUNS]:
+            oldest = self.runs.pop(name)
             shutil.rmtree(oldest.recipe_file.parent, ignore_errors=True)
 
     def begin(self) -> Path:

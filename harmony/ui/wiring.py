@@ -21,14 +21,19 @@ from harmony.ui.inputs import Inputs
 from harmony.ui.mesh_actions import MeshActions
 from harmony.ui.results import Results
 from harmony.ui.share_actions import ShareActions
+from harmony.ui.sharing_view import TO_ADDRESS_BAR
 from harmony.ui.sweep import SweepActions
 from harmony.ui.turns import Turns
 
 CUTOUT_LANE = "cutout"
 
 
-def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) -> None:
-    """Cut out whatever picture comes, and follow the guidance rule."""
+def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) -> dict[str, Any]:
+    """Cut out whatever picture comes, and follow the guidance rule.
+
+    Returns:
+        How the input coach is shown, for others that set a picture.
+    """
     inputs, coach = actions.inputs, CoachActions(actions)
     shown: dict[str, Any] = {
         "fn": coach.show,
@@ -74,16 +79,13 @@ def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) ->
         api_visibility="private",
         show_progress="hidden",
     )
+    return shown
 
 
 def bind_run(actions: Actions, chip: gr.Markdown, turns: Turns) -> None:
     """Generate, Stop, and what is on show."""
     inputs, results = actions.inputs, actions.results
-    shown = [
-        *(inputs.generate, inputs.stop, results.status, results.turntable, results.details),
-        *(results.runs, results.recipe_file, results.gallery, results.views_file),
-        *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
-    ]
+    shown = actions.parts
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     drawn = inputs.generate.click(
         actions.draw_seed,
@@ -177,8 +179,8 @@ def bind_results(actions: Actions, turns: Turns) -> None:
     )
 
 
-def bind_sharing(actions: ShareActions, demo: gr.Blocks) -> None:
-    """Links and recipes."""
+def bind_sharing(actions: ShareActions, demo: gr.Blocks, coach: dict[str, Any]) -> None:
+    """Links and recipes; `coach` shows the picture that a link names."""
     inputs, results = actions.page.inputs, actions.page.results
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     demo.load(
@@ -189,15 +191,17 @@ def bind_sharing(actions: ShareActions, demo: gr.Blocks) -> None:
             *(results.status, results.turntable, results.details),
         ],
         **quiet,
-    )
+    ).success(**coach)
     inputs.recipe.upload(
         actions.restore,
         inputs=[inputs.recipe, inputs.picture, *inputs.dials],
         outputs=inputs.dials,
         **quiet,
-    )
+    ).success(**coach)
     # The recipe's file is set whenever another run is put on show.
-    results.recipe_file.change(actions.describe, outputs=[results.link, results.recipe], **quiet)
+    results.recipe_file.change(
+        actions.describe, outputs=[results.link, results.recipe, results.command], **quiet
+    ).success(None, inputs=results.link, js=TO_ADDRESS_BAR, **quiet)
 
 
 def bind_mesh(actions: MeshActions, turns: Turns) -> None:

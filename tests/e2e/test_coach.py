@@ -84,6 +84,13 @@ def test_the_camera_is_drawn_and_warns_outside_of_the_training(page: Page):
     )
 
 
+def test_the_drawing_knows_what_happened_while_it_was_closed(page: Page):
+    page.get_by_role("button", name="egg").click()
+    page.locator("#cutout img").wait_for()
+    page.get_by_role("button", name="Advanced settings").click()
+    expect(page.locator("#elevation-sketch")).to_contain_text("Camera at 20°")
+
+
 def test_warnings_are_plain(page: Page, tmp_path: Path):
     image = Image.new("RGBA", (200, 200))
     painter = ImageDraw.Draw(image)

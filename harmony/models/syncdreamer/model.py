@@ -91,6 +91,11 @@ class SyncDreamer:
         return self._device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Number type of its arithmetic."""
+        return self._dtype
+
+    @property
     def network(self) -> SyncDreamerNetwork:
         """The networks."""
         return self._network

@@ -126,7 +126,7 @@ const load = (source) => new Promise((resolve) => {
 });
 
 async function render() {
-  const { picture, cutout } = props.value || {};
+  const { picture, cutout, foreground } = props.value || {};
   state.serial += 1;
   const serial = state.serial;
   const [whole, object] = await Promise.all([load(picture), load(cutout)]);
@@ -134,6 +134,7 @@ async function render() {
   root.hidden = !whole;
   state.picture = whole;
   state.cutout = object;
+  state.foreground = foreground || state.foreground;
   if (!whole) return;
   canvas.width = whole.naturalWidth;
   canvas.height = whole.naturalHeight;

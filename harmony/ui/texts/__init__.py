@@ -186,13 +186,6 @@ DOWNLOAD_MESH = "Mesh ({format})"
 DOWNLOAD_VIEWS = "16 views (.zip)"
 DOWNLOAD_RECIPE = "Recipe (.json)"
 
-STATUS_MODEL = {
-    "asleep": "{model} · loads on the first run",
-    "loading": "{model} · loading",
-    "ready": "{model} · ready on {device}",
-    "failed": "{model} · did not load; a run tries again and says why",
-}
-
 API_PROGRESS = "Progress"
 API_FILES = "Files"
 API_SCORES = "CD scores"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from harmony.background import CUTOUTS
+from harmony.devices import describe_device, describe_precision
+from harmony.ui.modes import estimate_text
+from harmony.ui.offers import cutout_choices
+from harmony.ui.painting import BRANCH_STEP
+from harmony.ui.settings import Framing, Settings
+from harmony.ui.texts import modes
+from tests.page_fakes import fake_engine
+
+SETTINGS = Settings(
+    Framing("u2netp", 0.8, 30), "decomposed", 2, 1, 1, "ddim", 25, 0, 2, 0, "teapot"
+)
+
+
+def test_the_estimate_is_steps_times_branches_times_samples_times_what_was_measured():
+    engine = fake_engine()
+    engine.pace.measure(BRANCH_STEP, 10, 5.0)
+    assert estimate_text(engine, SETTINGS) == (
+        "About 1 min 15 s, as measured here: 25 steps × 3 network passes × 2 samples."
+    )
+    plain = replace(SETTINGS, s2=0, instances=1)
+    assert "About 25 s" in estimate_text(engine, plain)
+    assert "2 network passes × 1 sample" in estimate_text(engine, plain)
+    off = replace(SETTINGS, rule="none", instances=1)
+    assert "About 12 s" in estimate_text(engine, off)
+    assert "1 network pass ×" in estimate_text(engine, off)
+    assert "Fewer steps" in estimate_text(engine, replace(SETTINGS, num_steps=1000))
+
+
+def test_before_anything_was_measured_it_says_so():
+    assert estimate_text(fake_engine(), SETTINGS) == (
+        "25 steps × 3 network passes × 2 samples. The first run measures how long that takes here."
+    )
+    engine = fake_engine()
+    engine.model_name = "syncdreamer"
+    engine.device_name = "cpu"
+    assert estimate_text(engine, SETTINGS).startswith("Roughly ")
+    assert "guessed from this processor's speed" in estimate_text(engine, SETTINGS)
+
+
+def test_the_banner_names_model_device_precision_and_pace():
+    engine = fake_engine()
+    assert engine.status() == "fake · loads on the first run"
+    engine.model.get()
+    threads = torch.get_num_threads()
+    device = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    assert engine.status() == f"fake · {device} · float32"
+    engine.pace.measure(BRANCH_STEP, 1, 0.5)
+    assert engine.status() == f"fake · {device} · float32 · 1.5 s per step"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(torch.bfloat16, "bfloat16"), (torch.float16, "float16")]
+)
+def test_devices_and_number_types_have_names(dtype, name):
+    assert describe_precision(dtype) == name
+    assert describe_device(torch.device("mps")) == "Apple GPU"
+
+
+def test_a_cutout_model_that_must_be_fetched_says_so():
+    offered = {value: label for label, value in cutout_choices(CUTOUTS)}
+    assert tuple(offered) == CUTOUTS
+    assert "ships" in offered["u2netp"]
+    assert "179 MB" in offered["isnet-general-use"]
+    assert "fetched" in offered["birefnet-general-lite"]
+    assert offered["none"] == modes.NO_CUTOUT
