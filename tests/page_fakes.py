@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from harmony.models.base import MultiviewDenoiser
+from harmony.painting.painter import Painter
 from harmony.records import Branch, CDScore, Condition, Predictions, ReferenceImage, Views
 from harmony.ui.engine import Engine
 from tests.fakes import FakeDenoiser
@@ -77,10 +78,16 @@ class PixelScorer:
         return "disc", 0.9
 
 
-def fake_engine(*, step_seconds: float = 0.0, model: MultiviewDenoiser | None = None) -> Engine:
+def fake_engine(
+    *,
+    step_seconds: float = 0.0,
+    model: MultiviewDenoiser | None = None,
+    painter: Painter | None = None,
+) -> Engine:
     """Return an engine that needs no weights."""
     return Engine(
         model_name="fake",
         load_model=lambda: model or PageDenoiser(step_seconds),
         load_scorer=PixelScorer,  # pyright: ignore[reportArgumentType]
+        painter=painter,
     )

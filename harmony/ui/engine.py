@@ -38,6 +38,7 @@ from harmony.ui.visits import Run, SampleFiles
 
 if TYPE_CHECKING:
     from harmony.models.base import MultiviewDenoiser
+    from harmony.painting.painter import Painter
     from harmony.pipeline import Prepared, Sample, StepEvent
     from harmony.records import CDScore, Recipe, Views
     from harmony.scoring import CDScorer
@@ -55,6 +56,7 @@ class Engine:
         rules: Guidance rules that the model serves.
         model: Loads on the first run.
         scorer: Loads on the first run, or None where nothing is scored.
+        painter: Paints pictures from descriptions, or None where the page does not offer that.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class Engine:
         load_model: Callable[[], MultiviewDenoiser],
         load_scorer: Callable[[], CDScorer] | None,
         rules: Sequence[str] = ("decomposed", "cfg", "none"),
+        painter: Painter | None = None,
     ) -> None:
         """Remember how to load the parts; nothing is loaded here."""
         self.model_name, self.rules = model_name, tuple(rules)
         self.model = Lazy(load_model)
         self.scorer = None if load_scorer is None else Lazy(load_scorer)
+        self.painter = painter
         self._cutouts = CutoutModels()
 
     def status(self) -> str:
@@ -126,6 +130,7 @@ class Engine:
         Raises:
             ValueError: The picture or a setting will not do; the sentence says why.
         """
+        from harmony.painting.record import read_painted_from
         from harmony.pipeline import SampleEvent, generate
 
         started = time.monotonic()
@@ -136,6 +141,7 @@ class Engine:
         loaded = read_image(picture)
         prepared, _ = self._prepare(loaded, settings.framing, model.image_size)
         recipe = _recipe(loaded, prepared, settings, model)
+        recipe = replace(recipe, painted_from=read_painted_from(picture.read_bytes()))
         yield Stage(texts.ENCODING)
         samples: list[SampleFiles] = []
         events = generate(model, prepared.reference, recipe, scorer=scorer)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harmony.painting.models import DEFAULT_MODEL
+from harmony.painting.painter import Painter
 from harmony.ui.engine import Engine
 from harmony.ui.inputs import Defaults
 
@@ -45,12 +47,16 @@ def standard_defaults(model: str, *, weights: Path = WEIGHTS) -> Defaults:
     )
 
 
-def standard_engine(model: str, device: str) -> Engine:
+def standard_engine(model: str, device: str, text_model: str = DEFAULT_MODEL) -> Engine:
     """Return the engine for a model and a device.
 
     Args:
         model: A name or a folder, see `harmony.models.registry.load_model`.
         device: One of `DEVICES`.
+        text_model: What paints descriptions: an id of the hub, "id@revision" or a folder.
+
+    Raises:
+        ValueError: There is no such text-to-image model.
     """
 
     def load_denoiser() -> MultiviewDenoiser:
@@ -67,4 +73,10 @@ def standard_engine(model: str, device: str) -> Engine:
 
     # Only the paper's network has the branch that the released code's rule needs.
     rules = (*RULES, OFFICIAL_RULE) if model == "syncdreamer" else RULES
-    return Engine(model_name=model, load_model=load_denoiser, load_scorer=load_scorer, rules=rules)
+    return Engine(
+        model_name=model,
+        load_model=load_denoiser,
+        load_scorer=load_scorer,
+        rules=rules,
+        painter=Painter(text_model, device=device),
+    )

@@ -15,6 +15,7 @@ from harmony.ui import texts
 from harmony.ui.actions import Actions
 from harmony.ui.api import Api
 from harmony.ui.compare import CompareActions, build_comparison
+from harmony.ui.describe_actions import DescribeActions, bind_describe, bind_describe_api
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults, build_inputs
@@ -85,6 +86,7 @@ def build_demo(
                     cutouts=CUTOUTS,
                     rules=engine.rules,
                     examples=examples,
+                    painter=engine.painter,
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
                 results = build_results(**_first_paint(examples))
@@ -93,7 +95,11 @@ def build_demo(
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         bind_api(Api(engine, visits), inputs, results, turns)
-        bind_picture(actions, examples, turns)
+        show_cutout = bind_picture(actions, examples, turns)
+        if engine.painter is not None and inputs.describe is not None:
+            describe = DescribeActions(actions, inputs.describe, engine.painter, visits)
+            bind_describe_api(describe, turns)
+            bind_describe(describe, turns, show_cutout)
         bind_run(actions, chip, turns)
         bind_comparison(CompareActions(actions, comparison), turns)
         bind_sweep(SweepActions(actions, sweep), turns)

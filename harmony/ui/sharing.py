@@ -117,7 +117,8 @@ def read_recipe(file: Path) -> Recipe:
     Raises:
         ValueError: There is none in it, or it is not valid.
     """
-    from harmony.recipe import MAX_CHARACTERS, recipe_from_json, recipe_from_png
+    from harmony.json_fields import MAX_CHARACTERS
+    from harmony.recipe import recipe_from_json, recipe_from_png
 
     if file.suffix.lower() == ".png":
         return recipe_from_png(file.read_bytes())

@@ -27,8 +27,12 @@ from harmony.ui.turns import Turns
 CUTOUT_LANE = "cutout"
 
 
-def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) -> None:
-    """Cut out whatever picture comes, and follow the guidance rule."""
+def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) -> dict[str, Any]:
+    """Cut out whatever picture comes, and follow the guidance rule.
+
+    Returns:
+        The event that cuts out, for whatever else sets the picture.
+    """
     inputs, coach = actions.inputs, CoachActions(actions)
     shown: dict[str, Any] = {
         "fn": coach.show,
@@ -74,6 +78,7 @@ def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) ->
         api_visibility="private",
         show_progress="hidden",
     )
+    return shown
 
 
 def bind_run(actions: Actions, chip: gr.Markdown, turns: Turns) -> None:
