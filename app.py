@@ -10,6 +10,7 @@ from collections.abc import Sequence
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from harmony.painting.models import DEFAULT_MODEL
+from harmony.ui.cache import FileCache, default_folder
 from harmony.ui.examples import load_examples
 from harmony.ui.loading import DEVICES, standard_defaults, standard_engine
 from harmony.ui.page import build_demo, launch_settings
@@ -30,7 +31,12 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build the page and serve it until it is interrupted."""
     options = build_parser().parse_args(arguments)
-    engine = standard_engine(options.model, options.device, options.text_model)
+    engine = standard_engine(
+        options.model,
+        options.device,
+        text_model=options.text_model,
+        cache=FileCache(default_folder()),
+    )
     demo = build_demo(engine, defaults=standard_defaults(options.model), examples=load_examples())
     demo.launch(
         server_name="0.0.0.0" if options.listen else None,

@@ -14,7 +14,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from PIL import Image
 
@@ -44,15 +43,17 @@ def cutout_images(views: Views) -> list[list[Image.Image]]:
     """Return RGBA pictures without the white, one list of N for each sample.
 
     Colour is straight: (pixels - (1 - alpha)) / alpha, and white where alpha is 0; on white they
-    are the views again, up to the rounding to bytes.
+    are the views again, up to the rounding to bytes. Only the bytes of views and masks count, so
+    that views which were read from files give the same.
     """
-    alpha = views.alpha.float()
-    colour = (views.pixels.float() - 1 + alpha) / alpha.clamp(min=1 / 255)
-    colour = torch.where(alpha > 0, colour, 1.0)
-    rgba = np.concatenate(
-        [to_uint8(colour), to_uint8(alpha.expand_as(views.pixels))[..., :1]], axis=-1
-    )
-    return [[Image.fromarray(view) for view in sample] for sample in rgba]
+    pixels = to_uint8(views.pixels).astype(np.float32) / 255
+    alpha = to_uint8(views.alpha.expand_as(views.pixels))[..., :1].astype(np.float32) / 255
+    colour = np.where(alpha > 0, (pixels - 1 + alpha) / alpha.clip(1 / 255), 1.0).clip(0, 1)
+    rgba = np.concatenate([colour, alpha], axis=-1)
+    return [
+        [Image.fromarray(view) for view in sample]
+        for sample in np.rint(rgba * 255).astype(np.uint8)
+    ]
 
 
 def strip(images: Sequence[Image.Image]) -> Image.Image:
@@ -198,18 +199,24 @@ def seed_folder(seed: int) -> str:
     return f"seed-{seed:04d}"
 
 
-def run_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
-    """Yield (relative path, content) of a run's folder: RGB views on white, masks beside them.
+def sample_files(sample: Sample, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of one sample's folder: RGB views on white, masks beside them, strip.
 
     A view carries the recipe of its own seed, so that it is the same alone and among others.
     """
+    own = replace(recipe, seeds=(sample.seed,))
+    views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
+    for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
+        yield f"view-{index:02d}.png", png_bytes(view, own)
+        yield f"view-{index:02d}.alpha.png", png_bytes(mask)
+    yield "strip.png", png_bytes(strip(views), own)
+
+
+def run_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    """Yield (relative path, content) of a run's folder; see `sample_files`."""
     for sample in samples:
-        folder, own = seed_folder(sample.seed), replace(recipe, seeds=(sample.seed,))
-        views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
-        for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
-            yield f"{folder}/view-{index:02d}.png", png_bytes(view, own)
-            yield f"{folder}/view-{index:02d}.alpha.png", png_bytes(mask)
-        yield f"{folder}/strip.png", png_bytes(strip(views), own)
+        for name, content in sample_files(sample, recipe):
+            yield f"{seed_folder(sample.seed)}/{name}", content
     yield from _records(samples, recipe)
 
 

@@ -94,14 +94,18 @@ class SampleEvent:
 class Scorer(Protocol):
     """What scores views (`harmony.scoring`)."""
 
-    @property
-    def encoder_name(self) -> str:
-        """The encoder, as every `CDScore` names it."""
-        ...
-
     def score(self, views: Views, object_name: str) -> list[CDScore]:
         """Return one score for each sample of `views`."""
         ...
+
+
+def used_cutout(image: Image.Image, cutout: str) -> str:
+    """Return what a recipe calls the cut-out: "alpha" where the picture's own mask is kept.
+
+    Raises:
+        ValueError: The picture is transparent everywhere.
+    """
+    return ALPHA if has_mask(image) else cutout
 
 
 def prepare(
@@ -129,7 +133,7 @@ def prepare(
     validate_elevation(elevation_deg)
     validate_foreground(foreground)
     loaded = read_image(image)
-    used = ALPHA if has_mask(loaded.image) else cutout
+    used = used_cutout(loaded.image, cutout)
     rgba = remove_background(loaded.image, cutout, models=cutout_models)
     reference = frame_reference(
         rgba, foreground=foreground, elevation_deg=elevation_deg, image_size=image_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from torch import Tensor
 from harmony.models.base import MultiviewDenoiser
 from harmony.painting.painter import Painter
 from harmony.records import Branch, CDScore, Condition, Predictions, ReferenceImage, Views
+from harmony.scoring import ViewEmbeddings
+from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from tests.fakes import FakeDenoiser
 
@@ -54,13 +57,17 @@ class PixelScorer:
     """Scores by colour and by the length of the name: figures that anybody can recompute."""
 
     encoder_name = "pixel-means"
+    encoder = SimpleNamespace(name="pixel-means")
 
-    def score(self, views: Views, object_name: str) -> list[CDScore]:
-        return [self._score(pixels, object_name) for pixels in views.pixels]
+    def embed(self, views: Views) -> ViewEmbeddings:
+        return ViewEmbeddings(views.pixels.mean(dim=(3, 4)))
+
+    def score(self, views: Views | ViewEmbeddings, object_name: str) -> list[CDScore]:
+        embedded = views if isinstance(views, ViewEmbeddings) else self.embed(views)
+        return [self._score(means, object_name) for means in embedded.views]
 
     @staticmethod
-    def _score(pixels: Tensor, object_name: str) -> CDScore:
-        means = pixels.mean(dim=(2, 3))
+    def _score(means: Tensor, object_name: str) -> CDScore:
         distances = (means - means[0]).abs().sum(dim=1)
         likeness = means[:, 0] * len(object_name)
         diversity, variance = float(distances.sum()), float(likeness.var())
@@ -83,6 +90,7 @@ def fake_engine(
     step_seconds: float = 0.0,
     model: MultiviewDenoiser | None = None,
     painter: Painter | None = None,
+    cache: FileCache | None = None,
 ) -> Engine:
     """Return an engine that needs no weights."""
     return Engine(
@@ -90,4 +98,5 @@ def fake_engine(
         load_model=lambda: model or PageDenoiser(step_seconds),
         load_scorer=PixelScorer,  # pyright: ignore[reportArgumentType]
         painter=painter,
+        cache=cache,
     )

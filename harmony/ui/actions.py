@@ -43,6 +43,17 @@ def settings_from(values: tuple[Any, ...]) -> Settings:
     return Settings(Framing(cutout, foreground, elevation_deg), *rest)
 
 
+def until_replaced(run: Iterator[Event], visit: Visit) -> Iterator[Event]:
+    """Yield a run's events until the visitor asks for another one in its place."""
+    number = visit.replaced
+    for event in run:
+        if visit.replaced != number:
+            # Closing it stops the model's own loop.
+            run.close()  # pyright: ignore[reportAttributeAccessIssue]
+            return
+        yield event
+
+
 class Actions:
     """Handlers of one page."""
 
@@ -55,20 +66,26 @@ class Actions:
         """Return the visitor's own shelf."""
         return self.visits.of(session_of(request))
 
-    def choose_example(self, request: gr.Request, example: Example) -> Updates:
-        """Take an example's picture, and show the result that ships with it."""
-        updates: Updates = {
+    def take_example(self, example: Example) -> Updates:
+        """Take an example's picture and what is known of it."""
+        return {
             self.inputs.picture: str(example.file),
             self.inputs.object_name: example.name,
             self.inputs.elevation_deg: example.elevation_deg,
         }
+
+    def choose_example(self, request: gr.Request, example: Example) -> Updates:
+        """Take an example's picture, and show the result that ships with it."""
+        updates = self.take_example(example)
         result = load_precomputed(example)
         if result is None:
             return updates
         self.visit(request).put_aside()
         return updates | {
-            self.results.status: status_html(precomputed_text(example, result)),
-            self.results.turntable: precomputed_value(result),
+            self.results.status: status_html(precomputed_text(result)),
+            self.results.turntable: precomputed_value(
+                result, self.inputs.s1.value, self.inputs.s2.value
+            ),
             self.results.details: gr.update(visible=False),
         }
 
@@ -96,7 +113,7 @@ class Actions:
         folder = visit.begin()
         yield self.buttons(running=True) | {self.results.details: gr.update(visible=False)}
         run = self.engine.generate(Path(picture), wanted, folder)
-        yield from self._follow(run, visit, wanted.seeds)
+        yield from self._follow(until_replaced(run, visit), visit, wanted.seeds)
 
     def _follow(
         self, run: Iterator[Event], visit: Visit, seeds: tuple[int, ...]
@@ -155,8 +172,8 @@ class Actions:
 
     def stopped(self, request: gr.Request) -> Updates:
         """Say where the run was stopped; the last preview stays."""
-        step = self.visit(request).last_step
-        text = texts.STOPPED_EARLY
+        visit, text = self.visit(request), texts.STOPPED_EARLY
+        step, visit.running = visit.last_step, False
         if step is not None:
             text = texts.STOPPED.format(step=step[0], num_steps=step[1])
         return self.buttons(running=False) | {

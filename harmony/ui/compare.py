@@ -22,7 +22,7 @@ from harmony.ui.strips import data_url, file_url
 from harmony.ui.turntable import script
 from harmony.ui.visits import Visit
 
-DIALS = "dials"
+DIALS, TASK = "dials", "compare"
 PRESETS = {
     "syncdreamer": {"rule": "cfg", "cfg_scale": 1.0},
     "harmonyview": {"rule": "decomposed", "s1": 2.0, "s2": 1.0},
@@ -129,6 +129,7 @@ class CompareActions:
     ) -> Iterator[Updates]:
         """Make what is missing and show both sides."""
         visit = self.page.visit(request)
+        visit.task = TASK
         yield {self.page.inputs.stop: gr.update(interactive=True)}
         sides: list[Side] = []
         for name in (left, right):
@@ -140,6 +141,7 @@ class CompareActions:
                 raise ValueError(texts.NO_PICTURE)
             wanted = settings_of(name, settings_from(dials))
             yield from self._make(visit, Path(picture), name, wanted, sides)
+        visit.task = ""
         yield {
             self.parts.view: comparison_value(sides),
             self.parts.status: status_html(texts.COMPARED),
@@ -172,6 +174,14 @@ class CompareActions:
             self.parts.left: gr.update(choices=offered),
             self.parts.right: gr.update(choices=offered),
         }
+
+    def stopped(self, request: gr.Request) -> Updates:
+        """Let the visitor go on after Stop, where it was the comparison that was stopped."""
+        visit = self.page.visit(request)
+        if visit.task != TASK:
+            return {self.parts.status: gr.skip()}
+        visit.task = ""
+        return self.ended()
 
     def ended(self) -> Updates:
         """Let the visitor go on after a stop or an error; the last preview stays."""

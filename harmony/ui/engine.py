@@ -18,30 +18,30 @@ from PIL import Image
 
 from harmony.background import CutoutModels
 from harmony.images import LoadedImage, read_image
+from harmony.serving.pace import Pace
 from harmony.ui import texts
 from harmony.ui.background_work import in_background
+from harmony.ui.cache import FileCache
 from harmony.ui.events import (
     Event,
     MeshReady,
     MeshStage,
     RunReady,
-    SampleReady,
     Stage,
-    Step,
 )
 from harmony.ui.lazy import Lazy
 from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
-from harmony.ui.strips import make_strip, save_strip
 from harmony.ui.views_zip import unpack_views
-from harmony.ui.visits import Run, SampleFiles
+from harmony.ui.visits import Run
 
 if TYPE_CHECKING:
     from harmony.models.base import MultiviewDenoiser
     from harmony.painting.painter import Painter
-    from harmony.pipeline import Prepared, Sample, StepEvent
-    from harmony.records import CDScore, Recipe, Views
+    from harmony.pipeline import Prepared
+    from harmony.records import Views
     from harmony.scoring import CDScorer
+    from harmony.ui.painting import Painting
 
 _Built = tuple[MeshFiles, dict[str, Any]]
 PREVIEW_SIZE = 256
@@ -57,6 +57,8 @@ class Engine:
         model: Loads on the first run.
         scorer: Loads on the first run, or None where nothing is scored.
         painter: Paints pictures from descriptions, or None where the page does not offer that.
+        cache: Finished samples; without a folder of their own they are kept in memory.
+        pace: What a step takes on this machine.
     """
 
     def __init__(
@@ -67,12 +69,15 @@ class Engine:
         load_scorer: Callable[[], CDScorer] | None,
         rules: Sequence[str] = ("decomposed", "cfg", "none"),
         painter: Painter | None = None,
+        cache: FileCache | None = None,
     ) -> None:
         """Remember how to load the parts; nothing is loaded here."""
         self.model_name, self.rules = model_name, tuple(rules)
         self.model = Lazy(load_model)
         self.scorer = None if load_scorer is None else Lazy(load_scorer)
         self.painter = painter
+        self.cache = cache or FileCache()
+        self.pace = Pace()
         self._cutouts = CutoutModels()
 
     def status(self) -> str:
@@ -130,33 +135,80 @@ class Engine:
         Raises:
             ValueError: The picture or a setting will not do; the sentence says why.
         """
-        from harmony.painting.record import read_painted_from
-        from harmony.pipeline import SampleEvent, generate
-
         started = time.monotonic()
         yield Stage(texts.LOADING_MODEL)
+        loaded = read_image(picture)
+        painting = self._painting(picture, loaded, settings, folder)
+        yield from painting.restore()
+        if painting.missing:
+            yield Stage(texts.CUTTING_OUT)
+            size = painting.model.image_size
+            prepared, _ = self._prepare(loaded, settings.framing, size)
+            yield Stage(texts.ENCODING)
+            yield from painting.paint(prepared.reference)
+        yield RunReady(painting.finish(settings, time.monotonic() - started))
+
+    def _painting(
+        self, picture: Path, loaded: LoadedImage, settings: Settings, folder: Path
+    ) -> Painting:
+        from harmony.painting.record import read_painted_from
+        from harmony.ui.painting import Painting
+        from harmony.ui.run_files import run_recipe
+        from harmony.ui.sample_cache import SampleCache
+
         model = self.model.get()
         scorer = None if self.scorer is None else self.scorer.get()
-        yield Stage(texts.CUTTING_OUT)
+        encoder = "" if scorer is None else scorer.encoder.name
+        painted_from = read_painted_from(picture.read_bytes())
+        recipe = replace(run_recipe(loaded, settings, model), painted_from=painted_from)
+        cache = SampleCache(self.cache, model, encoder)
+        return Painting(model, scorer, cache, recipe, folder, self.pace)
+
+    def peek(self, picture: Path, settings: Settings, new_folder: Callable[[], Path]) -> Run | None:
+        """Return the run of these settings where every sample of it was made before.
+
+        Nothing is painted or loaded for it: while the model is asleep the answer is None.
+
+        Args:
+            picture: The file as it was given.
+            settings: What the dials say.
+            new_folder: Makes the folder for the files; only called where there are some.
+
+        Raises:
+            ValueError: The picture or a setting will not do; the sentence says why.
+        """
+        if self.model.state != "ready":
+            return None
         loaded = read_image(picture)
-        prepared, _ = self._prepare(loaded, settings.framing, model.image_size)
-        recipe = _recipe(loaded, prepared, settings, model)
-        recipe = replace(recipe, painted_from=read_painted_from(picture.read_bytes()))
-        yield Stage(texts.ENCODING)
-        samples: list[SampleFiles] = []
-        events = generate(model, prepared.reference, recipe, scorer=scorer)
-        try:
-            for event in events:
-                if isinstance(event, SampleEvent):
-                    samples.append(_write_sample(event.sample, recipe, folder))
-                    yield SampleReady(samples[-1])
-                else:
-                    yield _step(event)
-        finally:
-            # Stop closes this generator: the model's own loop ends with it.
-            events.close()  # pyright: ignore[reportAttributeAccessIssue]
-        seconds = time.monotonic() - started
-        yield RunReady(_write_run(settings, recipe, samples, folder, seconds))
+        looked_up = self._painting(picture, loaded, settings, Path())
+        if not looked_up.cache.holds(looked_up.recipe):
+            return None
+        painting, started = replace(looked_up, folder=new_folder()), time.monotonic()
+        for _ in painting.restore():
+            pass
+        # An entry may have gone between the two looks.
+        return None if painting.missing else painting.finish(settings, time.monotonic() - started)
+
+    def recipe(self, picture: Path, settings: Settings) -> dict[str, Any]:
+        """Return the recipe of a run as JSON-ready values; loads the model, paints nothing.
+
+        Raises:
+            ValueError: The picture or a setting will not do; the sentence says why.
+        """
+        from harmony.recipe import recipe_to_json
+
+        painting = self._painting(picture, read_image(picture), settings, Path())
+        return json.loads(recipe_to_json(painting.recipe))
+
+    def estimate(self, settings: Settings) -> float | None:
+        """Return the seconds that a run takes here, or None before anything was measured."""
+        from harmony.guidance import branch_weights
+        from harmony.records import Guidance
+        from harmony.ui.painting import BRANCH_STEP
+
+        guidance = Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
+        units = len(branch_weights(guidance)) * settings.num_steps * settings.instances
+        return self.pace.seconds(BRANCH_STEP, units)
 
     def score(self, views_zip: Path, object_name: str) -> dict[str, Any]:
         """Return the CD score of a zip of views.
@@ -167,7 +219,7 @@ class Engine:
         if self.scorer is None:
             raise ValueError(texts.NO_SCORER)
         views = _read_views(views_zip)
-        return _score(self.scorer.get().score(views, object_name)[0])
+        return asdict(self.scorer.get().score(views, object_name)[0])
 
     def score_run(self, run: Run, object_name: str) -> Run:
         """Return the run with its samples scored for another object name."""
@@ -214,80 +266,3 @@ def _read_views(views_zip: Path) -> Views:
     with tempfile.TemporaryDirectory() as folder:
         unpack_views(views_zip, Path(folder) / "views")
         return read_views(Path(folder) / "views")
-
-
-def _recipe(
-    loaded: LoadedImage, prepared: Prepared, settings: Settings, model: MultiviewDenoiser
-) -> Recipe:
-    from harmony.recipe import package_versions, validate_recipe
-    from harmony.records import Guidance, Recipe, SamplerSettings
-
-    return validate_recipe(
-        Recipe(
-            image_sha256=loaded.sha256,
-            cutout=prepared.cutout_used,
-            foreground=settings.framing.foreground,
-            elevation_deg=settings.framing.elevation_deg,
-            seeds=settings.seeds,
-            guidance=Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale),
-            sampler=SamplerSettings(settings.sampler, int(settings.num_steps), settings.eta),
-            model=model.name,
-            weights_sha256=model.weights_sha256,
-            object_name=settings.object_name,
-            versions=package_versions(),
-        )
-    )
-
-
-def _step(event: StepEvent) -> Step:
-    strips = None
-    if event.preview is not None:
-        strips = tuple(
-            make_strip([Image.fromarray(view) for view in views]) for views in event.preview
-        )
-    return Step(
-        event.seeds,
-        event.step,
-        event.num_steps,
-        event.pass_index,
-        event.num_passes,
-        strips,
-        event.notice,
-    )
-
-
-def _score(score: CDScore) -> dict[str, Any]:
-    return asdict(score)
-
-
-def _write_sample(sample: Sample, recipe: Recipe, folder: Path) -> SampleFiles:
-    from harmony.export import view_images, write_zip
-
-    own = folder / f"seed-{sample.seed}"
-    own.mkdir()
-    views = view_images(sample.views)[0]
-    save_strip(make_strip(views), own / "strip.webp")
-    archive = write_zip(
-        own / f"views-seed-{sample.seed}.zip", [sample], replace(recipe, seeds=(sample.seed,))
-    )
-    pictures = unpack_views(archive, own / "views")
-    score = None if sample.score is None else _score(sample.score)
-    return SampleFiles(sample.seed, pictures, own / "strip.webp", archive, score)
-
-
-def _write_run(
-    settings: Settings, recipe: Recipe, samples: Sequence[SampleFiles], folder: Path, seconds: float
-) -> Run:
-    from harmony.recipe import recipe_to_json
-
-    text = recipe_to_json(recipe)
-    file = folder / "recipe.json"
-    file.write_text(text, encoding="utf-8")
-    guidance = recipe.guidance
-    title = texts.RUN_TITLE.format(
-        time=time.strftime("%H:%M:%S"),
-        guidance=texts.guidance(guidance.rule, guidance.s1, guidance.s2, guidance.cfg_scale),
-        samples=texts.samples(len(samples)),
-        steps=recipe.sampler.num_steps,
-    )
-    return Run(folder.name, title, settings, json.loads(text), file, tuple(samples), seconds)

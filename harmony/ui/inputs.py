@@ -15,6 +15,7 @@ from harmony.ui.coach import coach, elevation_sketch
 from harmony.ui.describe import PICTURE, Describe, build_describe
 from harmony.ui.examples import Example, example_row
 from harmony.ui.texts import describe as describe_texts
+from harmony.ui.texts import dials as dial_texts
 
 
 def _preprocess(self: gr.Image, payload: Any) -> Any:
@@ -66,6 +67,8 @@ class Inputs:
     eta: gr.Slider
     first_seed: gr.Number
     random_seed: gr.Checkbox
+    run_on_release: gr.Checkbox
+    asked: gr.State
     elevation_deg: gr.Slider
     foreground: gr.Slider
     cutout: gr.Dropdown
@@ -186,7 +189,15 @@ def _advanced_run(start: Defaults, rules: Sequence[str]) -> dict[str, Any]:
             elem_id="seed",
         )
         random_seed = gr.Checkbox(False, label=texts.RANDOM_SEED, min_width=160)
+    run_on_release = gr.Checkbox(
+        False,
+        label=dial_texts.RUN_ON_RELEASE,
+        info=dial_texts.RUN_ON_RELEASE_INFO,
+        elem_id="run-on-release",
+    )
     return {
+        "run_on_release": run_on_release,
+        "asked": gr.State(0),
         "rule": rule,
         "cfg_scale": cfg_scale,
         "num_steps": num_steps,

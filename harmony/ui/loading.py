@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harmony.painting.models import DEFAULT_MODEL
 from harmony.painting.painter import Painter
+from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from harmony.ui.inputs import Defaults
 
@@ -47,13 +48,20 @@ def standard_defaults(model: str, *, weights: Path = WEIGHTS) -> Defaults:
     )
 
 
-def standard_engine(model: str, device: str, text_model: str = DEFAULT_MODEL) -> Engine:
+def standard_engine(
+    model: str,
+    device: str,
+    *,
+    text_model: str = DEFAULT_MODEL,
+    cache: FileCache | None = None,
+) -> Engine:
     """Return the engine for a model and a device.
 
     Args:
         model: A name or a folder, see `harmony.models.registry.load_model`.
         device: One of `DEVICES`.
         text_model: What paints descriptions: an id of the hub, "id@revision" or a folder.
+        cache: Where finished samples are kept; None keeps them in memory.
 
     Raises:
         ValueError: There is no such text-to-image model.
@@ -79,4 +87,5 @@ def standard_engine(model: str, device: str, text_model: str = DEFAULT_MODEL) ->
         load_scorer=load_scorer,
         rules=rules,
         painter=Painter(text_model, device=device),
+        cache=cache,
     )

@@ -16,11 +16,17 @@ from harmony.ui.actions import Actions
 from harmony.ui.api import Api
 from harmony.ui.compare import CompareActions, build_comparison
 from harmony.ui.describe_actions import DescribeActions, bind_describe, bind_describe_api
+from harmony.ui.dial_actions import DialActions, bind_dials
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults, build_inputs
 from harmony.ui.mesh_actions import MeshActions
-from harmony.ui.precomputed import load_precomputed, precomputed_text, precomputed_value
+from harmony.ui.precomputed import (
+    Precomputed,
+    load_precomputed,
+    precomputed_text,
+    precomputed_value,
+)
 from harmony.ui.results import build_results
 from harmony.ui.share_actions import ShareActions
 from harmony.ui.sweep import SweepActions, build_sweep
@@ -70,8 +76,9 @@ def build_demo(
         visits: The visitors' shelves.
         turns: Who works when; one device unless told otherwise.
     """
-    visits = visits or Visits(visits_root)
+    visits, start = visits or Visits(visits_root), defaults or Defaults()
     turns = turns or Turns(Lane())
+    first = next(filter(None, map(load_precomputed, examples)), None)
     with gr.Blocks(
         title=texts.TITLE,
         analytics_enabled=False,
@@ -82,16 +89,16 @@ def build_demo(
         with gr.Row(elem_id="main", equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_id="left"):
                 inputs = build_inputs(
-                    start=defaults or Defaults(),
+                    start=start,
                     cutouts=CUTOUTS,
                     rules=engine.rules,
                     examples=examples,
                     painter=engine.painter,
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
-                results = build_results(**_first_paint(examples))
-                comparison = build_comparison()
+                results = build_results(**_first_paint(first, start))
                 sweep = build_sweep()
+                comparison = build_comparison()
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         bind_api(Api(engine, visits), inputs, results, turns)
@@ -101,8 +108,9 @@ def build_demo(
             bind_describe_api(describe, turns)
             bind_describe(describe, turns, show_cutout)
         bind_run(actions, chip, turns)
+        bind_dials(DialActions(actions), turns)
         bind_comparison(CompareActions(actions, comparison), turns)
-        bind_sweep(SweepActions(actions, sweep), turns)
+        bind_sweep(SweepActions(actions, sweep, examples), demo, turns)
         bind_results(actions, turns)
         bind_mesh(MeshActions(engine, visits, results), turns)
         bind_sharing(ShareActions(actions, examples, CUTOUTS), demo)
@@ -125,15 +133,14 @@ def launch_settings(max_waiting: int = MAX_WAITING) -> dict[str, Any]:
     }
 
 
-def _first_paint(examples: Sequence[Example]) -> dict[str, Any]:
+def _first_paint(first: Precomputed | None, start: Defaults) -> dict[str, Any]:
     """Return a shipped result to open with: nothing is loaded and nothing is asked for it."""
-    for example in examples:
-        if (result := load_precomputed(example)) is not None:
-            return {
-                "text": precomputed_text(example, result),
-                "value": precomputed_value(result),
-            }
-    return {}
+    if first is None:
+        return {}
+    return {
+        "text": precomputed_text(first),
+        "value": precomputed_value(first, start.s1, start.s2),
+    }
 
 
 def _closing(visits: Visits, turns: Turns) -> Any:

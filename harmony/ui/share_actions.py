@@ -13,6 +13,7 @@ from harmony.ui import texts
 from harmony.ui.actions import Actions, Updates, settings_from
 from harmony.ui.errors import in_plain_words
 from harmony.ui.examples import Example
+from harmony.ui.precomputed import load_precomputed
 from harmony.ui.settings import Settings
 from harmony.ui.sharing import (
     EXAMPLE,
@@ -24,6 +25,9 @@ from harmony.ui.sharing import (
     settings_of_recipe,
     values_of,
 )
+
+THEME = "__theme"
+"""Gradio's own part of an address."""
 
 
 class ShareActions:
@@ -44,6 +48,10 @@ class ShareActions:
         query = dict(request.query_params)
         updates = self._dials(settings_of_query(query, settings_from(dials), self.cutouts))
         named = [example for example in self.examples if example.name == query.get(EXAMPLE)]
+        if not set(query) - {THEME}:
+            # The page opens with the first shipped result on show: its picture belongs to it.
+            shipped = [e for e in self.examples if load_precomputed(e) is not None]
+            return updates | (self.page.take_example(shipped[0]) if shipped else {})
         if named:
             chosen = self.page.choose_example(request, named[0])
             # The link's own settings go before those of the example.

@@ -50,7 +50,16 @@ def note(score: Mapping[str, Any] | None) -> str:
     )
 
 
-def sample_card(sample: SampleFiles) -> Card:
+def marks(samples: Sequence[SampleFiles]) -> dict[int, str]:
+    """Return what sets samples apart, by seed: the best and the worst CD score of several."""
+    ratios = {s.seed: s.score["ratio"] for s in samples if s.score and s.score["ratio"] is not None}
+    if len(set(ratios.values())) < 2:  # noqa: PLR2004
+        return {}
+    best, worst = (choose(ratios, key=lambda seed: ratios[seed]) for choose in (max, min))
+    return {best: texts.BEST_CD, worst: texts.WORST_CD}
+
+
+def sample_card(sample: SampleFiles, mark: str = "") -> Card:
     """Return the card of a finished sample."""
     return Card(
         id=card_id(sample.seed),
@@ -58,6 +67,7 @@ def sample_card(sample: SampleFiles) -> Card:
         strip=file_url(sample.strip),
         badge=badge(sample.score),
         note=note(sample.score),
+        mark=mark,
     )
 
 
@@ -73,11 +83,14 @@ def live_card(seed: int, strip: Image.Image) -> Card:
 
 def run_value(run: Run, chosen: int) -> dict[str, Any]:
     """Return what the turntables show for a finished run."""
+    marked = marks(run.samples)
+    several = len(run.samples) > 1
     return turntable_value(
-        [sample_card(sample) for sample in run.samples],
+        [sample_card(sample, marked.get(sample.seed, "")) for sample in run.samples],
         frames=VIEW_COUNT,
         selected=card_id(run.samples[chosen].seed),
         autoplay=True,
+        spread=texts.spread(run.spread) if several else "",
     )
 
 

@@ -54,9 +54,9 @@ def split_strip(strip: Image.Image, count: int) -> tuple[Image.Image, ...]:
     return tuple(strip.crop((i * side, 0, (i + 1) * side, strip.height)) for i in range(count))
 
 
-def save_strip(strip: Image.Image, path: Path) -> None:
-    """Write the strip as WebP, near lossless to the eye."""
-    strip.save(path, format="WEBP", quality=92, method=4)
+def save_strip(strip: Image.Image, path: Path, *, quality: int = 92) -> None:
+    """Write the strip as WebP, by default near lossless to the eye."""
+    strip.save(path, format="WEBP", quality=quality, method=4)
 
 
 def data_url(picture: Image.Image, *, quality: int = 88) -> str:

@@ -3,111 +3,80 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from harmony.serving.lane import Place
 from harmony.ui import texts
 from harmony.ui.actions import Actions, Updates, settings_from
+from harmony.ui.clock import Clock
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import RunReady, Step
-from harmony.ui.settings import MAX_SCALE, choice, number
-from harmony.ui.shown import VIEW_COUNT, badge
+from harmony.ui.examples import Example, chosen_example
+from harmony.ui.parameter_map import (
+    GRIDS,
+    MapCell,
+    cell_key,
+    centre_out,
+    example_map,
+    map_value,
+    run_cell,
+)
+from harmony.ui.precomputed import load_precomputed
+from harmony.ui.settings import MAX_SCALE, Settings, choice, number
+from harmony.ui.sharing import EXAMPLE
 from harmony.ui.status import status_html, waiting_html
-from harmony.ui.strips import data_url, make_strip, split_strip
 from harmony.ui.turntable import script
-from harmony.ui.visits import Run, Visit
+from harmony.ui.visits import Visit
 
-GRIDS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "3 × 3": ((0.0, 1.0, 2.0), (0.0, 1.0, 2.0)),
-    "5 × 5": ((0.0, 0.5, 1.0, 2.0, 3.0), (0.0, 0.5, 1.0, 1.5, 2.0)),
-}
-"""Values of s1 and of s2."""
-TILE = 112
+Pair = tuple[float, float]
+TASK = "map"
 
 
 @dataclass(frozen=True)
 class Sweep:
     """The components of the map."""
 
+    panel: gr.Accordion
     grid: gr.Radio
     start: gr.Button
     status: gr.HTML
     view: gr.HTML
 
 
-def centre_out(rows: Sequence[float], columns: Sequence[float]) -> tuple[tuple[float, float], ...]:
-    """Return every (s1, s2), those in the middle of the grid first."""
-    middle = ((len(rows) - 1) / 2, (len(columns) - 1) / 2)
-    cells = [(i, j) for i in range(len(rows)) for j in range(len(columns))]
-    cells.sort(key=lambda cell: (cell[0] - middle[0]) ** 2 + (cell[1] - middle[1]) ** 2)
-    return tuple((rows[i], columns[j]) for i, j in cells)
-
-
-def cell_key(s1: float, s2: float) -> str:
-    """Return a cell's name as the script writes it."""
-    return f"{s1:g}|{s2:g}"
-
-
-def map_value(
-    rows: Sequence[float], columns: Sequence[float], runs: Mapping[str, Run]
-) -> dict[str, Any]:
-    """Return what the map shows: tiles tinted by their CD score among those that are there."""
-    ratios = {key: (run.samples[0].score or {}).get("ratio") for key, run in runs.items()}
-    known = [ratio for ratio in ratios.values() if ratio is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 0.0)
-    cells = {}
-    for key, run in runs.items():
-        ratio = ratios[key]
-        share = 0.0 if ratio is None or high == low else (ratio - low) / (high - low)
-        sample = run.samples[0]
-        cells[key] = {"strip": _tile(sample.strip), "badge": badge(sample.score), "share": share}
-    return {
-        "rows": list(rows),
-        "columns": list(columns),
-        "cells": cells,
-        "frames": VIEW_COUNT,
-        "group": "main",
-        "words": texts.MAP_WORDS,
-    }
-
-
-def _tile(strip: Path) -> str:
-    with Image.open(strip) as opened:
-        views = split_strip(opened.convert("RGB"), VIEW_COUNT)
-    return data_url(make_strip(views, max_side=TILE), quality=80)
-
-
 def build_sweep() -> Sweep:
-    """Lay out the map."""
-    with gr.Accordion(texts.MAP, open=False, elem_id="map"):
+    """Lay out the map.
+
+    It stands outside of the panel, whose contents a closed panel leaves out of the page: the map of
+    an example answers the dials.
+    """
+    view = gr.HTML(
+        value=map_value((), (), {}),
+        html_template='<div class="mp-root"></div>',
+        js_on_load=script("turning.js", "map.js"),
+        apply_default_css=False,
+        label=texts.MAP,
+        elem_id="map-view",
+    )
+    with gr.Accordion(texts.MAP_OWN, open=False, elem_id="map") as panel:
         gr.Markdown(texts.MAP_INFO, elem_classes="fine-print")
-        grid = gr.Radio(list(GRIDS), value="3 × 3", label=texts.MAP_SIZE, elem_id="map-size")
-        start = gr.Button(texts.MAP_START, elem_id="map-start")
+        with gr.Row(elem_classes="run-row"):
+            grid = gr.Radio(list(GRIDS), value="3 × 3", label=texts.MAP_SIZE, elem_id="map-size")
+            start = gr.Button(texts.MAP_START, elem_id="map-start", min_width=160)
         status = gr.HTML(elem_id="map-status", js_on_load=None)
-        view = gr.HTML(
-            value=map_value((), (), {}),
-            html_template='<div class="mp-root"></div>',
-            js_on_load=script("turning.js", "map.js"),
-            apply_default_css=False,
-            label=texts.MAP,
-            elem_id="map-view",
-        )
-    return Sweep(grid, start, status, view)
+    return Sweep(panel, grid, start, status, view)
 
 
 class SweepActions:
     """Handlers of the map."""
 
-    def __init__(self, page: Actions, parts: Sweep) -> None:
+    def __init__(self, page: Actions, parts: Sweep, examples: Sequence[Example] = ()) -> None:
         """Share the page's engine and visits."""
-        self.page, self.parts = page, parts
+        self.page, self.parts, self.examples = page, parts, examples
 
     def waiting(self, place: Place) -> Updates:
         """Say where in the queue this waits; Stop takes it out."""
@@ -120,31 +89,60 @@ class SweepActions:
     def fill(
         self, request: gr.Request, picture: str | None, grid: str, *dials: Any
     ) -> Iterator[Updates]:
-        """Make the cells one by one; every finished one stays, whatever comes after."""
+        """Make the missing cells one by one; every finished one stays, whatever comes after."""
         if picture is None:
             raise ValueError(texts.NO_PICTURE)
         rows, columns = GRIDS[choice(texts.MAP_SIZE, grid, tuple(GRIDS))]
-        wanted = replace(settings_from(dials), rule="decomposed", instances=1)
-        visit = self.page.visit(request)
+        wanted, visit = _base(dials), self.page.visit(request)
         self._forget(visit)
-        pairs, started = centre_out(rows, columns), time.monotonic()
+        visit.task = TASK
+        missing, cells = [], {}
+        for pair in centre_out(rows, columns):
+            if not self._recall(visit, Path(picture), _at(wanted, pair), cells):
+                missing.append(pair)
         yield {
-            self.parts.view: map_value(rows, columns, {}),
-            self.page.inputs.stop: gr.update(interactive=True),
+            self.parts.view: map_value(rows, columns, cells),
+            self.page.inputs.stop: gr.update(interactive=bool(missing)),
         }
-        for done, (s1, s2) in enumerate(pairs):
-            spent = time.monotonic() - started
-            left = spent / done * (len(pairs) - done) if done else None
-            settings = replace(wanted, s1=s1, s2=s2)
-            for event in self.page.engine.generate(Path(picture), settings, visit.new_folder()):
-                if isinstance(event, Step):
-                    share = (done + event.step / event.num_steps) / len(pairs)
-                    text = texts.map_progress(done + 1, len(pairs), left)
-                    yield {self.parts.status: status_html(text, fraction=share)}
-                elif isinstance(event, RunReady):
-                    visit.cells[cell_key(s1, s2)] = event.run
-            yield {self.parts.view: map_value(rows, columns, visit.cells)}
-        yield self.ended(texts.MAP_DONE)
+        for index, pair in enumerate(missing):
+            ahead = sum(
+                self.page.engine.estimate(_at(wanted, p)) or 0 for p in missing[index + 1 :]
+            )
+            place = (len(rows) * len(columns) - len(missing) + index, len(rows) * len(columns))
+            yield from self._make(visit, Path(picture), _at(wanted, pair), cells, place, ahead)
+            yield {self.parts.view: map_value(rows, columns, cells)}
+        visit.task = ""
+        yield self.ended(texts.MAP_DONE) | {self.parts.start: gr.update(value=texts.MAP_START)}
+
+    def _recall(
+        self, visit: Visit, picture: Path, settings: Settings, cells: dict[str, MapCell]
+    ) -> bool:
+        """Take a cell that was made before; returns whether there was one."""
+        run = self.page.engine.peek(picture, settings, visit.new_folder)
+        if run is not None:
+            key = cell_key(settings.s1, settings.s2)
+            visit.cells[key], cells[key] = run, run_cell(run)
+        return run is not None
+
+    def _make(
+        self,
+        visit: Visit,
+        picture: Path,
+        settings: Settings,
+        cells: dict[str, MapCell],
+        place: tuple[int, int],
+        ahead: float,
+    ) -> Iterator[Updates]:
+        """Paint one cell; `ahead` seconds are left after it."""
+        (done, count), clock = place, Clock()
+        for event in self.page.engine.generate(picture, settings, visit.new_folder()):
+            if isinstance(event, Step):
+                share = (done + event.step / event.num_steps) / count
+                text = texts.map_progress(done + 1, count, clock.left(event) + ahead)
+                yield {self.parts.status: status_html(text, fraction=share)}
+            elif isinstance(event, RunReady):
+                key = cell_key(settings.s1, settings.s2)
+                visit.cells[key], cells[key] = event.run, run_cell(event.run)
 
     @staticmethod
     def _forget(visit: Visit) -> None:
@@ -153,10 +151,30 @@ class SweepActions:
                 shutil.rmtree(run.recipe_file.parent, ignore_errors=True)
         visit.cells.clear()
 
+    @in_plain_words
+    def announce(self, grid: str, *dials: Any) -> Updates:
+        """Say how long the map will take before it is started."""
+        pairs = centre_out(*GRIDS[choice(texts.MAP_SIZE, grid, tuple(GRIDS))])
+        wanted = _base(dials)
+        times = [self.page.engine.estimate(_at(wanted, pair)) for pair in pairs]
+        known = [time for time in times if time is not None]
+        seconds = sum(known) if len(known) == len(pairs) else None
+        text = texts.map_estimate(len(pairs), int(wanted.num_steps), seconds)
+        return {self.parts.status: status_html(text)}
+
+    def stopped(self, request: gr.Request) -> Updates:
+        """Let the visitor go on after Stop, where it was the map that was stopped."""
+        visit = self.page.visit(request)
+        if visit.task != TASK:
+            return {self.parts.status: gr.skip()}
+        visit.task = ""
+        return self.ended()
+
     def ended(self, text: str = texts.MAP_STOPPED) -> Updates:
-        """Say that no more cells come."""
+        """Say that no more cells come; what is missing can be made later."""
         return {
             self.parts.status: status_html(text),
+            self.parts.start: gr.update(value=texts.MAP_GO_ON),
             self.page.inputs.stop: gr.update(interactive=False),
         }
 
@@ -165,13 +183,49 @@ class SweepActions:
         """Put a cell's sample on the page, and its scales on the dials."""
         s1 = number("s1", getattr(event, "s1", None), 0.0, MAX_SCALE)
         s2 = number("s2", getattr(event, "s2", None), 0.0, MAX_SCALE)
+        inputs = self.page.inputs
+        dials: Updates = {inputs.rule: "decomposed", inputs.s1: s1, inputs.s2: s2}
+        if getattr(event, "shelf", ""):
+            # The browser has the cells of an example, and has shown this one already.
+            return dials
         visit = self.page.visit(request)
         run = visit.cells.get(cell_key(s1, s2))
         if run is None:
             raise ValueError(texts.GONE)
         visit.keep(run)
-        return self.page.show(visit) | {
-            self.page.inputs.rule: "decomposed",
-            self.page.inputs.s1: s1,
-            self.page.inputs.s2: s2,
+        return self.page.show(visit) | dials
+
+    @in_plain_words
+    def show_example(self, event: gr.EventData) -> Updates:
+        """Put the shipped map of the chosen example on the page."""
+        return self.example_view(chosen_example(self.examples, getattr(event, "index", None)))
+
+    def show_first(self, request: gr.Request) -> Updates:
+        """Put the map of the example that the page opens with on it."""
+        named = request.query_params.get(EXAMPLE)
+        chosen = [example for example in self.examples if example.name == named]
+        shipped = [example for example in self.examples if load_precomputed(example) is not None]
+        found = chosen or shipped
+        return self.example_view(found[0]) if found else self.cleared()
+
+    def example_view(self, example: Example) -> Updates:
+        """Return the map's updates for an example."""
+        result = load_precomputed(example)
+        if result is None:
+            return self.cleared()
+        return {self.parts.view: example_map(result)}
+
+    def cleared(self) -> Updates:
+        """Take the map away: another picture has come."""
+        return {
+            self.parts.view: map_value((), (), {}),
+            self.parts.start: gr.update(value=texts.MAP_START),
         }
+
+
+def _base(dials: tuple[Any, ...]) -> Settings:
+    return replace(settings_from(dials), rule="decomposed", instances=1)
+
+
+def _at(settings: Settings, pair: Pair) -> Settings:
+    return replace(settings, s1=pair[0], s2=pair[1])

@@ -8,7 +8,14 @@ from harmony.ui.turntable import ASSETS
 
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-STYLE_SHEETS = ("page.css", "turntable.css", "inspector.css", "coach.css")
+STYLE_SHEETS = (
+    "page.css",
+    "turntable.css",
+    "inspector.css",
+    "coach.css",
+    "map.css",
+    "diversity.css",
+)
 
 
 def theme() -> gr.themes.Base:

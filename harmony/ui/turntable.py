@@ -25,6 +25,7 @@ class Card:
         badge: Short figure beside the title.
         note: Small print below.
         live: Whether it is still being painted.
+        mark: What sets it apart from the other samples.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Card:
     badge: str = ""
     note: str = ""
     live: bool = False
+    mark: str = ""
 
 
 def turntable_value(
@@ -42,14 +44,25 @@ def turntable_value(
     selected: str | None = None,
     group: str = "main",
     autoplay: bool = False,
+    spread: str = "",
 ) -> dict[str, Any]:
-    """Return what a `turntable` shows; components of one `group` turn together."""
+    """Return what a `turntable` shows; components of one `group` turn together.
+
+    Args:
+        cards: Its samples.
+        frames: Views of each.
+        selected: Id of the chosen sample.
+        group: Whoever turns with it.
+        autoplay: Whether it turns by itself until a hand is laid on it.
+        spread: Says how much the samples differ; with it, a row shows all of them side by side.
+    """
     return {
         "samples": [asdict(card) for card in cards],
         "frames": frames,
         "selected": selected,
         "group": group,
         "autoplay": autoplay,
+        "spread": spread,
         "words": texts.TURNTABLE_WORDS,
     }
 
@@ -72,7 +85,7 @@ def turntable(value: dict[str, Any] | None = None, **settings: Any) -> gr.HTML:
     return gr.HTML(
         value=value or turntable_value(()),
         html_template='<div class="tt-root"></div>',
-        js_on_load=script("turning.js", "turntable.js"),
+        js_on_load=script("turning.js", "diversity.js", "turntable.js"),
         apply_default_css=False,
         **settings,
     )

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class SampleFiles:
         strip: The same in one strip (WebP).
         views_zip: Its sixteen views, as written by `harmony.export`.
         score: Figures of the CD score by name, or None if it was not measured.
+        measures: Other figures by name, see `harmony.ui.measuring.measure`.
     """
 
     seed: int
@@ -38,6 +39,7 @@ class SampleFiles:
     strip: Path
     views_zip: Path
     score: dict[str, Any] | None
+    measures: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Run:
         recipe_file: The same on disk.
         samples: In the order of the seeds.
         seconds: How long it took.
+        spread: How much its seeds differ, or None where there is one or nothing was measured.
     """
 
     id: str
@@ -61,11 +64,28 @@ class Run:
     recipe_file: Path
     samples: tuple[SampleFiles, ...]
     seconds: float
+    spread: float | None = None
 
 
 @dataclass
 class Visit:
-    """The files and runs of one visitor."""
+    """The files and runs of one visitor.
+
+    Attributes:
+        folder: Theirs alone.
+        runs: The last `KEEP_RUNS` by id.
+        cells: Runs of the map by `harmony.ui.parameter_map.cell_key`.
+        current: Id of the run on show.
+        previous: Id of the one before, while a new one is made.
+        chosen: Index of the chosen sample.
+        last_step: Step and number of steps of the run that is made or was stopped.
+        running: Whether a run for the turntable is being made.
+        replaced: Counts up when a newer run takes the place of the one that is being made.
+        task: Which other work is being done: "map", "compare" or "".
+        mesh: Files of the mesh on show.
+        used_at: On the clock of `Visits`.
+        idle_seconds: How long it is kept unused.
+    """
 
     folder: Path
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
@@ -74,6 +94,9 @@ class Visit:
     previous: str | None = None
     chosen: int = 0
     last_step: tuple[int, int] | None = None
+    running: bool = False
+    replaced: int = 0
+    task: str = ""
     mesh: MeshFiles | None = None
     used_at: float = 0.0
     idle_seconds: float = IDLE_SECONDS
@@ -88,7 +111,7 @@ class Visit:
         """Keep a run and put it on show."""
         self.add(run)
         self.current, self.chosen = run.id, 0
-        self.last_step = None
+        self.last_step, self.running = None, False
 
     def add(self, run: Run) -> None:
         """Keep a run; the oldest beyond `KEEP_RUNS` goes."""
@@ -101,7 +124,7 @@ class Visit:
         """Take the run on show aside for a new one; returns the new one's folder."""
         folder = self.new_folder()
         self.put_aside()
-        self.last_step = None
+        self.last_step, self.running = None, True
         return folder
 
     def put_aside(self) -> None:
@@ -110,6 +133,7 @@ class Visit:
 
     def restore(self) -> None:
         """Put back what `begin` took aside."""
+        self.running = False
         if self.current is None:
             self.current = self.previous
 

@@ -130,24 +130,24 @@ def bind_comparison(actions: CompareActions, turns: Turns) -> None:
     )
     ended = [parts.status, inputs.stop]
     made.failure(actions.ended, outputs=ended, **quiet)
-    inputs.stop.click(actions.ended, outputs=ended, cancels=made, **quiet)
+    inputs.stop.click(actions.stopped, outputs=ended, cancels=made, **quiet)
 
 
-def bind_sweep(actions: SweepActions, turns: Turns) -> None:
+def bind_sweep(actions: SweepActions, demo: gr.Blocks, turns: Turns) -> None:
     """The map of s1 and s2."""
     parts, inputs, results = actions.parts, actions.page.inputs, actions.page.results
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     filled = parts.start.click(
         **turns.of(actions.fill, plans.sweep, actions.waiting),
         inputs=[inputs.picture, parts.grid, *inputs.dials],
-        outputs=[parts.view, parts.status, inputs.stop],
+        outputs=[parts.view, parts.status, parts.start, inputs.stop],
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=parts.status,
     )
-    ended = [parts.status, inputs.stop]
+    ended = [parts.status, parts.start, inputs.stop]
     filled.failure(actions.ended, outputs=ended, **quiet)
-    inputs.stop.click(actions.ended, outputs=ended, cancels=filled, **quiet)
+    inputs.stop.click(actions.stopped, outputs=ended, cancels=filled, **quiet)
     parts.view.select(
         actions.choose,
         outputs=[
@@ -157,6 +157,17 @@ def bind_sweep(actions: SweepActions, turns: Turns) -> None:
         ],
         **quiet,
     )
+    gr.on(
+        [parts.panel.expand, parts.grid.input, inputs.num_steps.release],
+        actions.announce,
+        inputs=[parts.grid, *inputs.dials],
+        outputs=parts.status,
+        **quiet,
+    )
+    shown = [parts.view, parts.start]
+    inputs.examples.select(actions.show_example, outputs=shown, **quiet)
+    demo.load(actions.show_first, outputs=shown, **quiet)
+    gr.on([inputs.picture.input, inputs.picture.clear], actions.cleared, outputs=shown, **quiet)
 
 
 def bind_results(actions: Actions, turns: Turns) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults
@@ -98,7 +99,9 @@ def live(serve: Callable[..., str], picture: Path) -> Live:
     """Serve the page in front of the fake network."""
     model = PageDenoiser()
     examples = (Example(picture, "egg", 20.0),)
-    url = serve(fake_engine(model=model), examples=examples)
+    # Without a cache every run is painted, so that a test can watch and stop it.
+    engine = fake_engine(model=model, cache=FileCache(memory_bytes=0))
+    url = serve(engine, examples=examples)
     return Live(url, model, Path(os.environ["GRADIO_TEMP_DIR"]))
 
 

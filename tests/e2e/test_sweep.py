@@ -16,8 +16,8 @@ pytestmark = pytest.mark.browser
 
 
 def start(page: Page) -> None:
-    page.get_by_role("button", name="Map of s1 and s2").click()
-    page.get_by_role("button", name="Fill the map").click()
+    page.get_by_role("button", name="Fill a map of s1 and s2").click()
+    page.locator("#map-start").click()
 
 
 def test_the_map_fills_and_a_cell_goes_on_the_page(page: Page, picture: Path):

@@ -19,7 +19,8 @@ const stage = makeStage("cp-stage");
 const layers = ["cp-left", "cp-right"].map((name) => make("div", `cp-layer ${name}`));
 const tags = ["cp-tag-left", "cp-tag-right"].map((name) => make("span", `cp-tag ${name}`));
 const readout = make("span", "tt-readout", { "aria-hidden": "true" });
-stage.append(...layers, ...tags, readout);
+const grip = make("span", "cp-grip", { "aria-hidden": "true" });
+stage.append(...layers, ...tags, readout, grip);
 const divider = make("input", "cp-divider", { type: "range", min: "0", max: "100", value: "50" });
 divider.addEventListener("input", () => {
   state.split = Number(divider.value);
@@ -55,8 +56,31 @@ function paint() {
   });
   bar.setAttribute("aria-label", words.modes);
   divider.setAttribute("aria-label", words.divider);
-  divider.hidden = state.mode !== "wipe";
+  divider.hidden = grip.hidden = state.mode !== "wipe";
 }
+
+// A finger or mouse near the line moves the wipe; anywhere else it turns the object.
+const GRIP_PX = 28;
+let wiping = false;
+const shareAt = (event) => {
+  const box = stage.getBoundingClientRect();
+  return ((event.clientX - box.left) / box.width) * 100;
+};
+stage.addEventListener("pointerdown", (event) => {
+  const away = Math.abs(shareAt(event) - state.split) / 100 * stage.clientWidth;
+  if (state.mode !== "wipe" || event.button !== 0 || away > GRIP_PX) return;
+  wiping = true;
+  stage.setPointerCapture(event.pointerId);
+  event.stopImmediatePropagation();
+});
+stage.addEventListener("pointermove", (event) => {
+  if (!wiping) return;
+  state.split = Math.min(100, Math.max(0, shareAt(event)));
+  divider.value = String(state.split);
+  event.stopImmediatePropagation();
+  paint();
+});
+for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, () => { wiping = false; });
 
 turnByHand(stage, {
   read: () => state.index,

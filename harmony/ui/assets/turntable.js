@@ -5,8 +5,12 @@
 const AUTOPLAY_MS = 140;
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 const root = element.querySelector(".tt-root");
-const state = { index: 0, playing: false, linked: true, cards: new Map(), timer: null, touched: false };
+const state = { index: 0, playing: false, linked: true, cards: new Map(), timer: null, touched: false, lent: null };
 const model = () => props.value || { samples: [], words: {} };
+// The map of an example lends its nearest cell to the first card while a dial moves.
+const samplesOnShow = () => model().samples.map((sample, i) => (
+  i === 0 && state.lent && state.lent.shelf === model().shelf ? { ...sample, ...state.lent.sample } : sample
+));
 
 function showCard(card, index) {
   card.index = index;
@@ -18,6 +22,7 @@ function showCard(card, index) {
 
 function turnAll(index) {
   state.index = index;
+  seeds.turn(index);
   for (const card of state.cards.values()) showCard(card, index);
 }
 
@@ -128,11 +133,13 @@ function paintToolbar() {
 
 const bar = toolbar();
 const grid = make("div", "tt-grid", { role: "group" });
+const seeds = diversityStrip((id) => trigger("select", { id }));
 const empty = make("p", "tt-empty");
-root.append(bar, grid, empty);
+root.append(bar, grid, seeds.node, empty);
 
 function render() {
-  const { samples, words } = model();
+  const { words } = model();
+  const samples = samplesOnShow();
   const wanted = new Set(samples.map((sample) => sample.id));
   for (const [id, card] of state.cards) {
     if (!wanted.has(id)) {
@@ -152,12 +159,29 @@ function render() {
   bar.hidden = samples.length === 0;
   empty.hidden = samples.length > 0;
   empty.textContent = words.empty || "";
+  seeds.show(model(), state.index);
   if (model().autoplay && !state.touched && !calm.matches && !state.playing) play(true);
   else paintToolbar();
+}
+
+function lend(event) {
+  if (!element.isConnected) return window.removeEventListener("harmony:cell", lend);
+  const { group, shelf } = event.detail;
+  const [first] = state.cards.values();
+  if (!first || group !== model().group || shelf !== model().shelf) return;
+  state.lent = event.detail;
+  paintCard(first, samplesOnShow()[0]);
+}
+
+function show() {
+  render();
+  const { shelf } = model();
+  if (shelf) window.dispatchEvent(new CustomEvent("harmony:shown", { detail: { shelf } }));
 }
 
 onOthersTurn((index) => {
   if (state.linked) turnAll(index);
 });
-watch("value", render);
-render();
+window.addEventListener("harmony:cell", lend);
+watch("value", show);
+show();

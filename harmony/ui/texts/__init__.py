@@ -48,10 +48,9 @@ ADVANCED = "Advanced settings"
 GENERATE = "Generate 16 views"
 STOP = "Stop"
 
-EXAMPLE_SHOWN = (
-    "Example “{name}”, made earlier by the {model} model with {guidance}, {steps} steps. "
-    "Press Generate to make your own."
-)
+EXAMPLE_SHOWN = "Example “{name}”, made earlier by the {model} model in {steps} steps."
+EXAMPLE_MAP = "Move s1 and s2: the nearest setting shows at once."
+EXAMPLE_OWN = "Press Generate to make your own."
 READY = "Choose a picture, then press Generate."
 LOADING_MODEL = "Loading the model (first run only) …"
 LOADING_SCORER = "Measuring the CD score …"
@@ -80,7 +79,10 @@ CD_EXPLAINED = (
 )
 NOT_SCORED = "No score"
 
+BEST_CD = "best CD"
+WORST_CD = "lowest CD"
 TURNTABLE_WORDS = {
+    "seeds": "All seeds at one azimuth",
     "view": "View",
     "views": "All views",
     "turntable": "Turntable",
@@ -93,16 +95,42 @@ TURNTABLE_WORDS = {
 }
 
 MAP = "Map of s1 and s2"
+MAP_OWN = "Fill a map of s1 and s2"
 MAP_INFO = (
-    "One seed, every pair of scales, the middle first. The bar of a cell is the fuller the higher "
-    "its CD score is among the cells. Choose a cell to put it on the page."
+    "Paints your picture at one seed with every pair of the two dials, the middle of the map first. "
+    "Cells that were made before cost nothing."
 )
 MAP_SIZE = "Size of the map"
 MAP_START = "Fill the map"
+MAP_GO_ON = "Go on with the map"
 MAP_DONE = "The map is full."
-MAP_STOPPED = "Stopped. The cells that are done stay."
+MAP_STOPPED = "Stopped. The cells that are done stay; start again to go on."
 MAP_CELL = "Cell {number} of {count}"
-MAP_WORDS = {"map": "Map of s1 and s2", "azimuth": "Azimuth of the map", "waiting": "not made yet"}
+MAP_WORDS = {
+    "map": MAP,
+    "title": "What the two dials do",
+    "about": "The same noise under every pair of s1 and s2. Choose a cell to see it large.",
+    "azimuth": "Azimuth of the map",
+    "turn": "Turn",
+    "colour": "Colour by",
+    "waiting": "not made yet",
+    "exact": "s1 = {s1}, s2 = {s2}",
+    "nearest": "Nearest precomputed: s1 = {s1}, s2 = {s2}",
+}
+FIGURE_NAMES = {
+    "ratio": "CD score",
+    "diversity": "Diversity D",
+    "semantic_variance": "Wavering S_var (low is good)",
+    "neighbour_consistency": "Agreement of neighbouring views",
+    "reference_psnr": "Likeness of the first view to the picture",
+}
+FIGURE_SHORT = {
+    "ratio": "CD {value:.3g}",
+    "diversity": "D {value:.3f}",
+    "semantic_variance": "S_var {value:.3f}",
+    "neighbour_consistency": "{value:.3f}",
+    "reference_psnr": "{value:.1f} dB",
+}
 
 SHARE = "Recipe and link"
 LINK = "Link to these settings"
@@ -192,9 +220,37 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
+def spread(value: float | None) -> str:
+    """Return how much the seeds of a run differ, and what the figure is."""
+    if value is None:
+        return "All seeds of this run at one azimuth."
+    return (
+        f"Spread of the seeds {value:.3f}: mean over pairs of seeds and over the views of "
+        "1 − cosine of their CLIP embeddings. 0 means that all seeds look alike."
+    )
+
+
 def samples(count: int) -> str:
     """Return "1 sample", "2 samples" and so on."""
     return "1 sample" if count == 1 else f"{count} samples"
+
+
+def cell_title(s1: float, s2: float, *, exact: bool) -> str:
+    """Return what a precomputed cell is called, for dials that say just that or something near."""
+    return MAP_WORDS["exact" if exact else "nearest"].format(s1=f"{s1:g}", s2=f"{s2:g}")
+
+
+def figure(name: str, value: float | None) -> str:
+    """Return a figure of a cell in short, "–" where it was not measured."""
+    return "–" if value is None else FIGURE_SHORT[name].format(value=value)
+
+
+def map_estimate(cells: int, steps: int, seconds: float | None) -> str:
+    """Return how long a map takes: "9 cells of 25 steps: about 4 min."."""
+    text = f"{cells} cells of {steps} steps"
+    if seconds is None:
+        return f"{text}. How long it takes is known once a run was made here."
+    return f"{text}: about {duration(seconds)}."
 
 
 def guidance(rule: str, s1: float, s2: float, cfg_scale: float) -> str:
