@@ -1,10 +1,10 @@
 """Meshes from ground-truth views against the true meshes.
 
-    python benchmarks/reconstruction_quality.py --dataset ../shared/gso-dev --quality standard
+    python -m benchmarks.reconstruction_quality --dataset DIR --quality standard
 
 The data set is a folder of objects, each with 16 RGBA pictures (000.png ... 015.png) and mesh.npz
-(v, f) in the canonical world. Every figure is printed with its ratio to two stated references on
-the same six objects: a strict visual hull, and plane-sweep stereo inside the hull.
+(v, f) in the canonical world; `benchmarks.reconstruction_objects` makes one for development. Every figure is printed with its ratio to two stated references on
+six Google Scanned Objects: a strict visual hull, and plane-sweep stereo inside the hull.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harmony.evaluation.geometry import chamfer_distance, volume_iou
+from benchmarks.mesh_truth import read_truth
 from harmony.reconstruction import QUALITIES, reconstruct
 from harmony.reconstruction.files import read_views
 from harmony.records import Views
@@ -49,18 +49,17 @@ def objects(dataset: Path) -> list[str]:
     return names
 
 
-def measure(name: str, views: Views, dataset: Path, quality: str) -> Row:
+def measure(name: str, views: Views, dataset: Path, quality: str, device: str = "cpu") -> Row:
     """Reconstruct one object and compare it with the truth."""
-    with np.load(dataset / name / "mesh.npz", allow_pickle=False) as truth:
-        true_vertices, true_faces = truth["v"], truth["f"]
     start = time.process_time()
-    result = reconstruct(views, quality=quality)
+    result = reconstruct(views, quality=quality, device=device)
     cpu_seconds = time.process_time() - start
     mesh, report = result.mesh, result.report
+    chamfer, iou = read_truth(dataset / name).compare(mesh.vertices, mesh.faces)
     return Row(
         name=name,
-        chamfer=chamfer_distance(mesh.vertices, mesh.faces, true_vertices, true_faces),
-        iou=volume_iou(mesh.vertices, mesh.faces, true_vertices, true_faces),
+        chamfer=chamfer,
+        iou=iou,
         silhouette=report.silhouette_iou,
         watertight=report.watertight,
         faces=report.faces,
@@ -102,11 +101,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Meshes against the true ones.")
     parser.add_argument("--dataset", type=Path, required=True)
     parser.add_argument("--quality", choices=list(QUALITIES), default="standard")
+    parser.add_argument("--device", default="cpu", help="where --quality fine optimises")
     parser.add_argument("--only", nargs="*", help="names of objects; default all")
     options = parser.parse_args()
     names = options.only or objects(options.dataset)
     rows = [
-        measure(name, read_views(options.dataset / name), options.dataset, options.quality)
+        measure(
+            name,
+            read_views(options.dataset / name),
+            options.dataset,
+            options.quality,
+            options.device,
+        )
         for name in names
     ]
     chamfer, iou = print_table(f"ground-truth views, {options.quality}", rows)

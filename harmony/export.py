@@ -21,6 +21,7 @@ from harmony.cameras import Cameras, target_cameras
 from harmony.pipeline import Sample, to_uint8
 from harmony.recipe import recipe_png_info, recipe_to_json
 from harmony.records import CDScore, Recipe, Views
+from harmony.scoring_report import RunMeasures, run_json, sample_json
 from harmony.video import turntable_mp4
 
 GIF_FRAME_MS = 120
@@ -138,16 +139,28 @@ def nerf_transforms_json(cameras: Cameras) -> str:
     return _json({**pinhole, "frames": frames})
 
 
-def scores_json(samples: Sequence[Sample], object_name: str) -> str:
-    """Return every sample's CD score (null where none was measured) and who measured it."""
+def scores_json(
+    samples: Sequence[Sample], object_name: str, measures: RunMeasures | None = None
+) -> str:
+    """Return every sample's CD score (null where none was measured) and who measured it.
+
+    Args:
+        samples: The finished samples.
+        object_name: That the scores are for.
+        measures: Of the same samples, beside the CD score.
+    """
     encoders = sorted({sample.score.encoder for sample in samples if sample.score is not None})
-    return _json(
-        {
-            "object_name": object_name,
-            "encoder": encoders[0] if len(encoders) == 1 else (encoders or None),
-            "scores": [{"seed": s.seed, "cd_score": _score(s.score)} for s in samples],
-        }
-    )
+    scores = [{"seed": s.seed, "cd_score": _score(s.score)} for s in samples]
+    content = {
+        "object_name": object_name,
+        "encoder": encoders[0] if len(encoders) == 1 else (encoders or None),
+        "scores": scores,
+    }
+    if measures is not None:
+        for score, of_sample in zip(scores, measures.samples, strict=True):
+            score |= sample_json(of_sample)
+        content |= run_json(measures)
+    return _json(content)
 
 
 SAMPLE_COLUMNS = ("seed", "object_name", "encoder", "scaling", "cd", "d", "s_var")
@@ -212,17 +225,21 @@ def sample_files(sample: Sample, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
     yield "strip.png", png_bytes(strip(views), own)
 
 
-def run_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+def run_files(
+    samples: Sequence[Sample], recipe: Recipe, measures: RunMeasures | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Yield (relative path, content) of a run's folder; see `sample_files`."""
     for sample in samples:
         for name, content in sample_files(sample, recipe):
             yield f"{seed_folder(sample.seed)}/{name}", content
-    yield from _records(samples, recipe)
+    yield from _records(samples, recipe, measures)
 
 
-def _records(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+def _records(
+    samples: Sequence[Sample], recipe: Recipe, measures: RunMeasures | None = None
+) -> Iterator[tuple[str, bytes]]:
     yield "recipe.json", recipe_to_json(recipe).encode()
-    yield "scores.json", scores_json(samples, recipe.object_name).encode()
+    yield "scores.json", scores_json(samples, recipe.object_name, measures).encode()
     yield "cameras.json", cameras_json(_cameras(samples)).encode()
 
 

@@ -28,5 +28,6 @@ def join_processes(
     device = choose_device(device_name)
     state = PartialState(cpu=device.type == "cpu", backend=backend, timeout=PATIENCE)
     if device.type == "cuda" and state.num_processes > 1:
-        device = torch.device("cuda", state.local_process_index)
+        # More processes than GPUs share them; that is slower, but no reason to fail.
+        device = torch.device("cuda", state.local_process_index % torch.cuda.device_count())
     return state, device

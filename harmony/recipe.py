@@ -39,12 +39,23 @@ PNG_KEY = "harmony-recipe"
 OPTIONAL = "painted_from"
 MAX_SEEDS = 1000
 PACKAGES = ("torch", "diffusers", "numpy", "pillow", "rembg")
+UNKNOWN_VERSION = "unknown"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that take part in a result."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    """Return the versions of the packages that take part in a result.
+
+    A package that is not there, or came without its metadata, is "unknown": a result that does
+    not need it must not fail for it.
+    """
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = UNKNOWN_VERSION
+    return versions
 
 
 def validate_object_name(name: str) -> str:

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    write_mesh(result.mesh, options.output, views=views)
+    write_mesh(result.mesh, options.output, photographs=result.photographs)
     report = result.report
     print(
         f"{options.output}: {report.faces} faces, silhouette IoU {report.silhouette_iou:.3f}, "

@@ -6,6 +6,7 @@ A test that cannot run here is deselected, and the summary says why; it is never
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,17 @@ def _missing() -> dict[str, str]:
         missing["gpu"] = "there is no CUDA device"
     if not any(shutil.which(name) for name in BROWSERS):
         missing["browser"] = "there is no Chromium"
+    if not _has_gltf_validator():
+        missing["gltf_validator"] = "node does not find the package gltf-validator (NODE_PATH)"
     return missing
+
+
+def _has_gltf_validator() -> bool:
+    node = shutil.which("node")
+    if node is None:
+        return False
+    asked = [node, "-e", "require.resolve('gltf-validator')"]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

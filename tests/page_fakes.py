@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -57,7 +56,6 @@ class PixelScorer:
     """Scores by colour and by the length of the name: figures that anybody can recompute."""
 
     encoder_name = "pixel-means"
-    encoder = SimpleNamespace(name="pixel-means")
 
     def embed(self, views: Views) -> ViewEmbeddings:
         return ViewEmbeddings(views.pixels.mean(dim=(3, 4)))

@@ -51,7 +51,9 @@ def _same_recipe(item: Item, folder: Path, found: Recipe, workshop: Workshop) ->
             plan = workshop.painter.plan(item.prompt, workshop.settings.text_seed)
             if source.painted_from != plan:
                 return False
-        return recipe_to_json(workshop.recipe(source)) == recipe_to_json(found)
+        # Where the scorer named the object it would give the same name again.
+        name = source.name or found.object_name
+        return recipe_to_json(workshop.recipe(source, name)) == recipe_to_json(found)
     except (ValueError, OSError):
         return False  # whatever is wrong with the picture is said when its turn comes
 

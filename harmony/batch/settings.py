@@ -18,7 +18,6 @@ from harmony.records import Guidance, SamplerSettings
 from harmony.sampling import validate_settings
 
 MESH_FORMATS = tuple(ending[1:] for ending in MESH_ENDINGS)
-DEFAULT_NAME = "object"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ class Settings:
         elevation_deg: Elevation of the camera that took the pictures.
         foreground: Share of the frame for the object; None keeps the pictures' framing.
         cutout: One of `harmony.background.CUTOUTS`.
-        object_name: What the CD score reads; None takes it from the prompt, else "object".
+        object_name: What the CD score reads; None takes it from the prompt, else the scorer's
+            guess, else "object".
         encoder: CLIP model that scores, or "none".
         quality: Quality of a mesh for each sample, or None for no mesh.
         mesh_format: One of `MESH_FORMATS`.
@@ -120,7 +120,8 @@ def validate_early(settings: Settings) -> Settings:
     choose_sampler(settings, fallback)
     validate_seeds(settings.seeds)
     validate_seeds((settings.text_seed,))
-    validate_object_name(DEFAULT_NAME if settings.object_name is None else settings.object_name)
+    if settings.object_name is not None:
+        validate_object_name(settings.object_name)
     validate_elevation(settings.elevation_deg)
     validate_foreground(settings.foreground)
     validate_cutout(settings.cutout)

@@ -15,7 +15,7 @@ from harmony.background import CutoutModels
 from harmony.batch.items import Item
 from harmony.batch.output import PICTURE, add_files, publish, staging
 from harmony.batch.progress import ProgressBar
-from harmony.batch.settings import DEFAULT_NAME, Settings, choose_guidance, choose_sampler
+from harmony.batch.settings import Settings, choose_guidance, choose_sampler
 from harmony.export import run_files, seed_folder
 from harmony.images import LoadedImage, read_image
 from harmony.models.base import MultiviewDenoiser
@@ -25,6 +25,7 @@ from harmony.painting.record import painted_png, read_painted_from
 from harmony.pipeline import Sample, SampleEvent, Scorer, generate, prepare, used_cutout
 from harmony.recipe import make_recipe
 from harmony.records import PaintedFrom, Recipe
+from harmony.scoring_report import SUGGESTED, measure_run, name_object
 
 
 class NamedScorer(Scorer, Protocol):
@@ -61,13 +62,13 @@ class Source:
         data: The file's bytes.
         loaded: The same, read.
         painted_from: What it was painted from, if it was.
-        name: What the object is called.
+        name: What the object is called, as typed or from the prompt; None leaves it to the scorer.
     """
 
     data: bytes
     loaded: LoadedImage
     painted_from: PaintedFrom | None
-    name: str
+    name: str | None
 
 
 class Workshop:
@@ -133,8 +134,8 @@ class Workshop:
     def source(self, data: bytes, loaded: LoadedImage) -> Source:
         """Return a picture file with what it says of itself."""
         painted = read_painted_from(data)
-        guess = DEFAULT_NAME if painted is None else object_name(painted.prompt)
-        return Source(data, loaded, painted, self.settings.object_name or guess)
+        said = None if painted is None else object_name(painted.prompt)
+        return Source(data, loaded, painted, self.settings.object_name or said)
 
     def _tell_painting(self, text: str, fraction: float | None) -> None:
         if text.startswith("Downloading") and text != self._told:
@@ -143,8 +144,8 @@ class Workshop:
         share = "" if fraction is None else f" ({fraction:.0%})"
         self.bar.stage(f"{text}{share}")
 
-    def recipe(self, source: Source) -> Recipe:
-        """Return the recipe that the settings make of a picture."""
+    def recipe(self, source: Source, name: str) -> Recipe:
+        """Return the recipe that the settings make of a picture of an object of this name."""
         settings, model = self.settings, self.model
         return make_recipe(
             model,
@@ -155,7 +156,7 @@ class Workshop:
             seeds=settings.seeds,
             guidance=choose_guidance(settings, model.defaults),
             sampler=choose_sampler(settings, model.defaults),
-            object_name=source.name,
+            object_name=name,
             painted_from=source.painted_from,
         )
 
@@ -179,7 +180,10 @@ class Workshop:
             title = f"{item.name}: " if self.titles else ""
             for sentence in dict.fromkeys((*source.loaded.notes, *prepared.warnings)):
                 self.bar.say(title + sentence)
-            recipe = self.recipe(source)
+            named = name_object(source.name, self.scorer, prepared.reference)
+            if named.source == SUGGESTED:
+                self.bar.say(f"{title}Scored as {named.name!r}, a guess ({named.probability:.0%}).")
+            recipe = self.recipe(source, named.name)
             samples: list[Sample] = []
             run = generate(
                 self.model, prepared.reference, recipe, scorer=self.scorer, preview_every=0
@@ -191,7 +195,9 @@ class Workshop:
                     else:
                         self.bar.step(f"{item.name}, " if self.titles else "", event)
             painted = [(PICTURE, source.data)] if item.prompt is not None else []
-            publish([*painted, *run_files(samples, recipe)], temporary, folder)
+            views = [sample.views for sample in samples]
+            measures = measure_run(views, prepared.reference, self.scorer)
+            publish([*painted, *run_files(samples, recipe, measures)], temporary, folder)
         ratios = {s.seed: None if s.score is None else s.score.ratio for s in samples}
         return Finished(recipe, ratios)
 

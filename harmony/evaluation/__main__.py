@@ -39,6 +39,7 @@ from harmony.sampling import SAMPLERS, validate_request
 from harmony.scoring import CDScorer
 from harmony.scoring_encoder import DEFAULT_ENCODER
 
+METRICS = ("ssim", "lpips", "e_flow", "cd")
 BAR_LENGTH = 30
 EXIT_REFUSED = 2
 
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--sampler", choices=sorted(SAMPLERS), help="default: the model's")
     parser.add_argument("--eta", type=float, help="DDIM's; default: the model's; published: 1")
     parser.add_argument("--aggregate", choices=AGGREGATES, default="mean", help="over the samples")
+    parser.add_argument("--metrics", default=",".join(METRICS), help="beside PSNR; commas between")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="CLIP model of the CD score")
     parser.add_argument("--flow", choices=FLOW_CHOICES, default=AUTO)
     parser.add_argument("--lpips", type=Path, metavar="DIR", help="folder with VGG and LPIPS files")
@@ -97,12 +99,7 @@ def run(
     settings = RunSettings(rules, seeds, choose_sampler(options, model.defaults))
     for rule in rules:
         validate_request(model, rule, settings.sampler)
-    instruments = Instruments(
-        scorer=CDScorer.load(options.encoder, device),
-        flow=load_flow(options.flow, device, _say if state.is_main_process else _ignore),
-        lpips=load_lpips(options.lpips, device),
-        reconstructs=options.reconstruct,
-    )
+    instruments = _instruments(options, device, _say if state.is_main_process else _ignore)
     if state.is_main_process:
         open_run(options.output, describe_run(model, settings, instruments))
     state.wait_for_everyone()
@@ -111,6 +108,33 @@ def run(
     evaluate_objects(model, mine, settings, instruments, options.output, _bar(lead))
     state.wait_for_everyone()
     return _report(options, objects, settings) if state.is_main_process else ""
+
+
+def parse_metrics(text: str) -> frozenset[str]:
+    """Return the metrics of a list with commas between; PSNR is always measured.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    chosen = frozenset(text.split(",")) - {"psnr", ""}
+    if unknown := sorted(chosen - set(METRICS)):
+        raise ValueError(
+            f"There is no metric {unknown[0]!r}; take from psnr, {', '.join(METRICS)}."
+        )
+    return chosen
+
+
+def _instruments(
+    options: argparse.Namespace, device: torch.device, say: Callable[[str], None]
+) -> Instruments:
+    chosen = parse_metrics(options.metrics)
+    return Instruments(
+        scorer=CDScorer.load(options.encoder, device) if "cd" in chosen else None,
+        flow=load_flow(options.flow, device, say) if "e_flow" in chosen else None,
+        lpips=load_lpips(options.lpips, device) if "lpips" in chosen else None,
+        reconstructs=options.reconstruct,
+        ssim="ssim" in chosen,
+    )
 
 
 def _ignore(text: str) -> None:
@@ -123,7 +147,7 @@ def _report(
     description = json.loads((options.output / RUN_FILE).read_text(encoding="utf-8"))
     records = read_records(options.output, objects, settings.rules)
     summaries = write_report(options.output, description, records, options.aggregate)
-    return tables(description, summaries, options.aggregate)
+    return tables(description, summaries, options.aggregate, records)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

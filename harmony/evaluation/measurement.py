@@ -33,6 +33,8 @@ class SampleRecord:
         rule: As `rules.rule_text` writes it.
         seed: Of the sample.
         psnr: Mean over the 16 views, in dB.
+        psnr_first_view: Of view 0.
+        psnr_other_views: Mean over views 1 to 15.
         ssim: Mean over the views, data range taken from each pair as in the published tables.
         lpips: Mean over the views.
         e_flow: Against the truth's flows, in pixels.
@@ -44,40 +46,47 @@ class SampleRecord:
         chamfer: Of the reconstructed mesh.
         volume_iou: Of the reconstructed mesh.
         mesh_failure: Why there is no mesh, where reconstruction was asked for and refused.
+        seed_spread: Standard deviation of a pixel in [0, 1] across the run's seeds, averaged; the
+            same for all samples of an object and rule, None for one seed.
     """
 
     object_name: str
     rule: str
     seed: int
     psnr: float
-    ssim: float
+    psnr_first_view: float
+    psnr_other_views: float
+    ssim: float | None
     lpips: float | None
     e_flow: float | None
-    cd_diversity: float
-    cd_semantic_variance: float
-    cd: float | None
-    cd_paper: float | None
-    neighbour_consistency: float
+    cd_diversity: float | None = None
+    cd_semantic_variance: float | None = None
+    cd: float | None = None
+    cd_paper: float | None = None
+    neighbour_consistency: float | None = None
     chamfer: float | None = None
     volume_iou: float | None = None
     mesh_failure: str | None = None
+    seed_spread: float | None = None
 
 
 @dataclass(frozen=True)
 class Instruments:
-    """What measures.
+    """What measures; PSNR needs none.
 
     Attributes:
-        scorer: For the CD score.
+        scorer: For the CD score; None leaves it out.
         flow: For E_flow; None leaves it out.
         lpips: None leaves it out.
         reconstructs: Whether each sample becomes a mesh.
+        ssim: Whether SSIM is measured.
     """
 
-    scorer: CDScorer
+    scorer: CDScorer | None
     flow: FlowEstimator | None
     lpips: Perceptual | None
     reconstructs: bool = False
+    ssim: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,16 +137,18 @@ def measure_sample(
     """
     pictures = as_saved(views.pixels[0], truth.views.shape[-1])
     pairs = list(zip(pictures, truth.views, strict=True))
-    scores = _cd_scores(views, truth.item.name, reference, instruments.scorer)
+    psnrs = [min(psnr(one, true), MAX_PSNR) for one, true in pairs]
     return SampleRecord(
         object_name=truth.item.name,
         rule=rule,
         seed=seed,
-        psnr=fmean(min(psnr(one, true), MAX_PSNR) for one, true in pairs),
-        ssim=fmean(ssim(one, true, data_range=None) for one, true in pairs),
+        psnr=fmean(psnrs),
+        psnr_first_view=psnrs[0],
+        psnr_other_views=fmean(psnrs[1:]),
+        ssim=fmean(ssim(*pair, data_range=None) for pair in pairs) if instruments.ssim else None,
         lpips=_lpips(pictures, truth, instruments),
         e_flow=_e_flow(pictures, truth, instruments),
-        **scores,
+        **_cd_scores(views, truth.item.name, reference, instruments.scorer),
         **(_mesh_measures(views, truth.item) if instruments.reconstructs else {}),
     )
 
@@ -159,8 +170,10 @@ def _finite(value: float | None) -> float | None:
 
 
 def _cd_scores(
-    views: Views, object_name: str, reference: ReferenceImage, scorer: CDScorer
+    views: Views, object_name: str, reference: ReferenceImage, scorer: CDScorer | None
 ) -> dict[str, Any]:
+    if scorer is None:
+        return {}
     embeddings = scorer.embed(views, reference)
     official: CDScore = scorer.score(embeddings, object_name)[0]
     printed: CDScore = scorer.score(embeddings, object_name, scaling="paper")[0]

@@ -127,11 +127,17 @@ def _unit_channels(features: Float[Tensor, "B c h w"]) -> Float[Tensor, "B c h w
 
 def _windowed(values: Float[Tensor, "C M H W"]) -> Float[Tensor, "C M H-10 W-10"]:
     """Return Gaussian means; the window is separable, so two passes of 11 taps do."""
-    distance = torch.arange(SSIM_TAPS, dtype=values.dtype, device=values.device) - SSIM_TAPS // 2
+    distance = torch.arange(SSIM_TAPS, dtype=torch.float64) - SSIM_TAPS // 2
     taps = torch.exp(-((distance / SSIM_SIGMA) ** 2) / 2)
-    taps = taps / taps.sum()
-    rows = values.unfold(-1, SSIM_TAPS, 1) @ taps
-    return rows.unfold(-2, SSIM_TAPS, 1) @ taps
+    weights = (taps / taps.sum()).tolist()
+    # Sums of shifted views; a copy of every window takes six times as long.
+    for axis in (-1, -2):
+        length = values.shape[axis] - SSIM_TAPS + 1
+        total = values.narrow(axis, 0, length) * weights[0]
+        for shift, weight in enumerate(weights[1:], start=1):
+            total.add_(values.narrow(axis, shift, length), alpha=weight)
+        values = total
+    return values
 
 
 def _check_shapes(prediction: Tensor, target: Tensor) -> None:

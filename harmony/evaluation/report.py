@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harmony.evaluation.files import write_json
 from harmony.evaluation.measurement import SampleRecord
 from harmony.evaluation.plots import Point, bar_chart, scatter_chart
 from harmony.evaluation.published import GUIDANCE, MESHES, METHODS, published_rule
-from harmony.evaluation.run import write_json
 from harmony.evaluation.summary import RuleSummary, by_object, object_value, summarise
+from harmony.evaluation.trends import trend_rows
 
 DIGITS: Mapping[str, int] = {
     "psnr": 2,
@@ -63,19 +64,25 @@ def write_report(
         "records": [asdict(record) for record in records],
     }
     write_json(output / "metrics.json", content)
-    text = tables(run, summaries, how)
+    text = tables(run, summaries, how, records)
     (output / "tables.md").write_text(text, encoding="utf-8", newline="\n")
     _draw(output, run, records, summaries, how)
     return summaries
 
 
-def tables(run: Mapping[str, Any], summaries: Sequence[RuleSummary], how: str) -> str:
+def tables(
+    run: Mapping[str, Any],
+    summaries: Sequence[RuleSummary],
+    how: str,
+    records: Sequence[SampleRecord] = (),
+) -> str:
     """Return the tables as Markdown, published figures behind ours in brackets."""
     parts = [
         f"# Evaluation of {run['model']}\n",
         _conditions(run, summaries, how),
         "## Guidance (Tables 1, 5 and 6)\n",
         _guidance_table(run, summaries),
+        *_dials(records),
         "## Methods (Table 2)\n",
         _ours_and_theirs(run, summaries, METHODS, PICTURE_METRICS),
     ]
@@ -101,6 +108,17 @@ def _conditions(run: Mapping[str, Any], summaries: Sequence[RuleSummary], how: s
         " raft-things, CD by CLIP ViT-L/14. E_flow and CD compare only when estimator and encoder"
         " are the same.\n"
     )
+
+
+def _dials(records: Sequence[SampleRecord]) -> list[str]:
+    if not records:
+        return []
+    note = (
+        "Mean over objects and seeds ± standard deviation of the seeds' means; the spread over"
+        " seeds is the standard deviation of a pixel in [0, 1]. No published figures.\n"
+    )
+    heading, *rows = trend_rows(records)
+    return ["## What the dials do\n", note, _table(heading, rows)]
 
 
 def _number(metric: str, value: float | None) -> str:

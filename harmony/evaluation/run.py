@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from harmony.background import NO_CUTOUT
 from harmony.cameras import ELEVATION_DEG
 from harmony.evaluation.dataset import EvaluationObject
+from harmony.evaluation.files import write_json
 from harmony.evaluation.measurement import (
     Instruments,
     SampleRecord,
@@ -32,6 +36,7 @@ from harmony.records import Guidance, Recipe, ReferenceImage, SamplerSettings
 RUN_FILE = "run.json"
 RECORDS_DIR = "records"
 NO_LPIPS = "not available"
+NOT_MEASURED = "none"
 
 OnProgress = Callable[[float, str], None]
 """Told the finished share in [0, 1] and what is being done."""
@@ -63,8 +68,9 @@ def describe_run(
         "steps": settings.sampler.num_steps,
         "eta": settings.sampler.eta,
         "seeds": list(settings.seeds),
-        "encoder": instruments.scorer.encoder.name,
-        "e_flow_estimator": "none" if instruments.flow is None else instruments.flow.name,
+        "encoder": NOT_MEASURED if instruments.scorer is None else instruments.scorer.encoder.name,
+        "ssim": instruments.ssim,
+        "e_flow_estimator": NOT_MEASURED if instruments.flow is None else instruments.flow.name,
         "lpips": NO_LPIPS if instruments.lpips is None else "vgg 0.1",
         "reconstruct": instruments.reconstructs,
     }
@@ -154,6 +160,20 @@ def evaluate_objects(
     tell(1.0, "done")
 
 
+def seed_spread(pictures: Sequence[Tensor]) -> float | None:
+    """Return the standard deviation of a pixel across samples, averaged over all pixels.
+
+    Args:
+        pictures: One tensor in [0, 1] for each seed; all of one shape.
+
+    Returns:
+        None for fewer than two.
+    """
+    if len(pictures) < 2:  # noqa: PLR2004
+        return None
+    return float(torch.stack(list(pictures)).double().std(dim=0).mean())
+
+
 class _Unit:
     """One object under one rule."""
 
@@ -174,9 +194,11 @@ class _Unit:
         name, rule = self.truth.item.name, rule_text(self.rule)
         total = recipe.sampler.num_steps
         records: list[SampleRecord] = []
+        pictures: list[Tensor] = []
         for event in generate(self.model, reference, recipe, preview_every=0):
             if isinstance(event, SampleEvent):
                 sample = event.sample
+                pictures.append(sample.views.pixels[0])
                 records.append(
                     measure_sample(
                         sample.views,
@@ -190,6 +212,8 @@ class _Unit:
             else:
                 share = (event.pass_index + event.step / total) / event.num_passes
                 tell(share, f"{name} {rule}: step {event.step}/{event.num_steps}")
+        spread = seed_spread(pictures)
+        records = [replace(record, seed_spread=spread) for record in records]
         return sorted(records, key=lambda record: record.seed)
 
     def _prepare(self) -> tuple[Recipe, ReferenceImage]:
@@ -213,12 +237,3 @@ class _Unit:
             object_name=self.truth.item.name,
         )
         return recipe, prepared.reference
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write the file as a whole or not at all; numbers that are not finite are refused."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(path)

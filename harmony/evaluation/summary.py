@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from statistics import fmean, stdev
 
 from harmony.evaluation.measurement import SampleRecord
 
@@ -66,12 +67,34 @@ def over_samples(values: Sequence[float], *, higher_is_better: bool, how: str) -
 
 
 def cd_of(records: Sequence[SampleRecord]) -> float | None:
-    """Return (mean D) / (mean S_var) of the records; None where S_var is 0."""
-    variance = math.fsum(record.cd_semantic_variance for record in records)
-    diversity = math.fsum(record.cd_diversity for record in records)
+    """Return (mean D) / (mean S_var) of the records; None where S_var is 0 or not measured."""
+    if any(r.cd_semantic_variance is None or r.cd_diversity is None for r in records):
+        return None
+    variance = math.fsum(record.cd_semantic_variance or 0.0 for record in records)
+    diversity = math.fsum(record.cd_diversity or 0.0 for record in records)
     if not (math.isfinite(variance) and math.isfinite(diversity)) or variance <= 0:
         return None
     return diversity / variance
+
+
+def over_seeds(records: Sequence[SampleRecord], metric: str) -> tuple[float, float | None] | None:
+    """Return the mean over objects and seeds, and the standard deviation over seeds.
+
+    Args:
+        records: Of one rule.
+        metric: Field of the records.
+
+    Returns:
+        None where a record lacks the metric; the deviation is None for one seed.
+    """
+    by_seed: dict[int, list[float]] = {}
+    for record in records:
+        value = getattr(record, metric)
+        if value is None:
+            return None
+        by_seed.setdefault(record.seed, []).append(value)
+    means = [fmean(values) for values in by_seed.values()]
+    return fmean(means), stdev(means) if len(means) > 1 else None
 
 
 def by_object(records: Sequence[SampleRecord]) -> dict[str, list[SampleRecord]]:

@@ -94,8 +94,10 @@ def carve(
     grid: VoxelGrid,
     rounds: tuple[CarvingRound, ...],
     on_view: Callable[[float], None],
-) -> Float[np.ndarray, "X Y Z"]:
+) -> tuple[Float[np.ndarray, "X Y Z"], Float[np.ndarray, "X Y Z"]]:
     """Return the hull carved to the surface that the views' textures agree on.
+
+    The second volume says in [0, 1] how much they agree at each point (`fusion.fuse`).
 
     Args:
         photographs: The views.
@@ -104,8 +106,9 @@ def carve(
         rounds: Rounds of stereo, each around the surface of the last.
         on_view: Called before each view with the share done; may raise to stop.
     """
+    trust = np.zeros_like(hull)
     if not rounds:
-        return hull
+        return hull, trust
     cores = _cores(photographs)
     repair_cameras = resized(photographs, _REPAIR_SIZE)[1]
     field = hull
@@ -120,9 +123,11 @@ def carve(
         depths, weights = _measure(
             pictures, cameras, (vertices, faces), settings, tell, bounded=number == 0
         )
-        carved = fuse(hull, grid, depths, weights, cameras, settings.truncation, settings.inertia)
+        carved, trust = fuse(
+            hull, grid, depths, weights, cameras, settings.truncation, settings.inertia
+        )
         field = repair_silhouettes(carved, hull, grid, cores, repair_cameras)
-    return field
+    return field, trust
 
 
 def _cores(photographs: Photographs) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from harmony.reconstruction.depth import project, rasterize_ring
+from harmony.reconstruction.depth import Raster, project
 from harmony.reconstruction.grid import sample_image
 from harmony.reconstruction.records import Photographs
 
@@ -23,7 +25,7 @@ _DONORS = 4000
 def point_colors(
     points: Float[np.ndarray, "M 3"],
     normals: Float[np.ndarray, "M 3"],
-    mesh: tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]],
+    rasters: Sequence[Raster],
     photographs: Photographs,
 ) -> Float[np.ndarray, "M 3"]:
     """Return `seen_colors`, with points that no view sees coloured like the nearest seen ones.
@@ -31,13 +33,13 @@ def point_colors(
     Args:
         points: Surface points, world.
         normals: Outward unit normals there.
-        mesh: (vertices, faces) that hide each other.
+        rasters: What each view sees of the mesh (`rasterize_ring`).
         photographs: The views.
 
     Returns:
         sRGB in [0, 1].
     """
-    colors, seen = seen_colors(points, normals, mesh, photographs)
+    colors, seen = seen_colors(points, normals, rasters, photographs)
     if not seen.any():
         return np.full_like(colors, _GREY)
     if not seen.all():
@@ -56,7 +58,7 @@ def point_colors(
 def seen_colors(
     points: Float[np.ndarray, "M 3"],
     normals: Float[np.ndarray, "M 3"],
-    mesh: tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]],
+    rasters: Sequence[Raster],
     photographs: Photographs,
 ) -> tuple[Float[np.ndarray, "M 3"], Bool[np.ndarray, " M"]]:
     """Return each point's colour, a mean over the views that see it, and whether one does.
@@ -68,7 +70,7 @@ def seen_colors(
     Args:
         points: Surface points, world.
         normals: Outward unit normals there.
-        mesh: (vertices, faces) that hide each other.
+        rasters: What each view sees of the mesh (`rasterize_ring`).
         photographs: The views.
 
     Returns:
@@ -77,7 +79,6 @@ def seen_colors(
     cameras = photographs.cameras
     total = np.zeros((len(points), 3))
     weights = np.zeros(len(points))
-    rasters = rasterize_ring(*mesh, cameras)
     for position, raster in enumerate(rasters):
         pose = cameras.poses[position]
         uv, depth = project(points, cameras.intrinsics, pose)

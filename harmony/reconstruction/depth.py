@@ -152,6 +152,40 @@ def rasterize_ring(
     ]
 
 
+@dataclass(frozen=True)
+class Hits:
+    """The covered pixels of a raster.
+
+    Attributes:
+        pixel: (K,) row * width + column.
+        face: (K,) the face in front.
+        weights: (3, K) barycentric weights of its corners on the surface, summing to 1.
+    """
+
+    pixel: Int[np.ndarray, " K"]
+    face: Int[np.ndarray, " K"]
+    weights: Float[np.ndarray, "3 K"]
+
+
+def surface_hits(
+    raster: Raster,
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    intrinsics: Float[np.ndarray, "3 3"],
+    pose: Float[np.ndarray, "3 4"],
+) -> Hits:
+    """Return where on its faces each covered pixel's centre falls."""
+    pixel = np.flatnonzero(raster.face.reshape(-1) >= 0)
+    face = raster.face.reshape(-1)[pixel]
+    corners, depth = project(np.asarray(vertices, dtype=np.float64), intrinsics, pose)
+    row, column = np.divmod(pixel, raster.face.shape[1])
+    around = faces[face]
+    weights = _barycentric(corners[around], np.arange(len(face)), column + 0.5, row + 0.5)
+    # Weights of the picture plane become those of the surface.
+    weights = weights / depth[around].T
+    return Hits(pixel, face, weights / weights.sum(axis=0))
+
+
 def unproject(
     depth: Float[np.ndarray, "H W"],
     intrinsics: Float[np.ndarray, "3 3"],

@@ -16,9 +16,9 @@ from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from harmony.cameras import VIEW_COUNT
 from harmony.masks import foreground_mask
-from harmony.reconstruction.checks import checked_photographs
 from harmony.reconstruction.colors import seen_colors
-from harmony.reconstruction.rejection import without_contradictions
+from harmony.reconstruction.depth import rasterize_ring
+from harmony.reconstruction.records import Photographs
 from harmony.reconstruction.texture import TEXTURE_SIZE, Painter, textured
 from harmony.records import Mesh, Views
 
@@ -29,7 +29,7 @@ _PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 GLTF_FROM_WORLD = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
 
 
-def write_mesh(mesh: Mesh, path: str | Path, *, views: Views | None = None) -> Path:
+def write_mesh(mesh: Mesh, path: str | Path, *, photographs: Photographs | None = None) -> Path:
     """Write a mesh; the ending chooses the format.
 
     `.glb` is Y-up and faces the viewer: the side of the input picture looks along +Z. `.obj`,
@@ -39,20 +39,19 @@ def write_mesh(mesh: Mesh, path: str | Path, *, views: Views | None = None) -> P
     Args:
         mesh: The mesh.
         path: File to write; its folder must exist.
-        views: The sample that the mesh was made from: the atlas is painted from its pictures,
-            which are sharper than the vertex colours.
+        photographs: The views that the mesh was made from (`Reconstruction.photographs`): the
+            atlas is painted from them, since they are sharper than the vertex colours.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: The ending is none of .glb, .obj, .ply, .stl, the folder does not exist, or
-            the views cannot be read.
+        ValueError: The ending is none of .glb, .obj, .ply, .stl, or the folder does not exist.
     """
     path = Path(path)
     ending = checked_ending(path)
     if ending in (".glb", ".obj"):
-        shape = _textured_shape(mesh, views, path.stem, upright=ending == ".glb")
+        shape = _textured_shape(mesh, photographs, path.stem, upright=ending == ".glb")
     else:
         shape = trimesh.Trimesh(
             vertices=mesh.vertices, faces=mesh.faces, vertex_colors=_rgba(mesh), process=False
@@ -70,15 +69,15 @@ def write_mesh(mesh: Mesh, path: str | Path, *, views: Views | None = None) -> P
 
 
 def _textured_shape(
-    mesh: Mesh, views: Views | None, name: str, *, upright: bool
+    mesh: Mesh, photographs: Photographs | None, name: str, *, upright: bool
 ) -> trimesh.Trimesh:
     """Return trimesh's record of the mesh with its atlas."""
-    if views is None:
+    if photographs is None:
         cut = textured(mesh)
     else:
         # Pictures of 128 pixels hold no more detail than 512 texels show.
-        size = min(TEXTURE_SIZE, 4 * views.pixels.shape[-1])
-        cut = textured(mesh, _painter(mesh, views), size=size)
+        size = min(TEXTURE_SIZE, 4 * photographs.pixels.shape[-1])
+        cut = textured(mesh, _painter(mesh, photographs), size=size)
     turn = GLTF_FROM_WORLD if upright else np.eye(3)
     picture = Image.fromarray(cut.picture)
     if upright:
@@ -96,14 +95,14 @@ def _textured_shape(
     )
 
 
-def _painter(mesh: Mesh, views: Views) -> Painter:
-    """Return a painter that reads the views that agree with each other."""
-    photographs, _ = without_contradictions(checked_photographs(views))
+def _painter(mesh: Mesh, photographs: Photographs) -> Painter:
+    """Return a painter that reads the views."""
+    rasters = rasterize_ring(mesh.vertices, mesh.faces, photographs.cameras)
 
     def paint(
         points: Float[np.ndarray, "M 3"], normals: Float[np.ndarray, "M 3"]
     ) -> tuple[Float[np.ndarray, "M 3"], Bool[np.ndarray, " M"]]:
-        return seen_colors(points, normals, (mesh.vertices, mesh.faces), photographs)
+        return seen_colors(points, normals, rasters, photographs)
 
     return paint
 

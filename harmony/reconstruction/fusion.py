@@ -18,6 +18,8 @@ _STEPS = (-2, -1, 1, 2)
 _RAY_SAMPLES = 96
 _RAY_REACH = 0.9
 _VOTE_BLUR = 0.6
+_DOUBTED, _TRUSTED = 2.0, 8.0
+"""Sum of weights at which a point starts to be, and surely is, placed by depths that agree."""
 
 
 def _lookup(image: Float[Tensor, "H W"], uv: Float[Tensor, "M 2"]) -> Float[Tensor, " M"]:
@@ -61,12 +63,13 @@ def fuse(
     cameras: Cameras,
     truncation: float,
     inertia: float,
-) -> Float[np.ndarray, "X Y Z"]:
+) -> tuple[Float[np.ndarray, "X Y Z"], Float[np.ndarray, "X Y Z"]]:
     """Return the solid carved by depth (Curless and Levoy, 1996), inside the given one.
 
     Each view says depth - z, cut to the truncation, of the points up to one truncation behind its
     surface; the weighted mean decides. `inertia` is the weight with which every point votes to
-    stay, so that a single stray depth bores no tunnel.
+    stay, so that a single stray depth bores no tunnel. The second volume says in [0, 1] how much
+    the depths of several views agree on each point.
 
     Args:
         field: The solid to carve, positive inside, in world units.
@@ -91,7 +94,9 @@ def fuse(
         total += share * torch.where(counts, behind.clamp_min(-truncation), torch.zeros_like(z))
         weight += share
     flat[active] = torch.minimum(flat[active], _blurred_ratio(total, weight, active, grid))
-    return flat.reshape(field.shape).numpy()
+    trust = torch.zeros_like(flat)
+    trust[active] = ((weight - inertia - _DOUBTED) / (_TRUSTED - _DOUBTED)).clamp(0, 1)
+    return flat.reshape(field.shape).numpy(), trust.reshape(field.shape).numpy()
 
 
 def _blurred_ratio(

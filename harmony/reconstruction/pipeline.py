@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from harmony.reconstruction.carving import COARSE_TO_FINE, CarvingRound, carve
 from harmony.reconstruction.checks import checked_photographs
 from harmony.reconstruction.colors import point_colors
-from harmony.reconstruction.depth import rasterize_ring
+from harmony.reconstruction.depth import Raster, rasterize_ring
 from harmony.reconstruction.grid import VoxelGrid
 from harmony.reconstruction.hull import (
     cut_heights,
@@ -29,16 +29,21 @@ from harmony.reconstruction.records import (
     Reconstruction,
     ReconstructionReport,
 )
+from harmony.reconstruction.registration import RegistrationSettings, registered
 from harmony.reconstruction.rejection import without_contradictions
 from harmony.reconstruction.surface import (
     decimate,
     extract_surface,
     is_watertight,
     largest_solid,
+    regularised,
     smooth_surface,
     vertex_normals,
 )
 from harmony.records import Mesh, Views
+
+_INCOHERENT = 0.15
+"""Residual of the outlines, in pixels of 256, from which the regularisation is full."""
 
 OnProgress = Callable[[Progress], None]
 
@@ -51,6 +56,9 @@ class Quality:
         spacing: Distance of the field's grid points in world units.
         faces: About how many triangles the mesh has.
         smoothing: Rounds of Taubin smoothing.
+        regularisation: Deviation in world units of the smoothing where depths do not agree, for
+            views whose outlines contradict each other; views of a real object get none.
+        registration: How views are aligned with each other first; None takes them as they are.
         rounds: Rounds of stereo that carve the hull; none leaves the hull as it is.
         neus: Refinement by volume rendering after the carving, for a GPU.
     """
@@ -58,15 +66,30 @@ class Quality:
     spacing: float
     faces: int
     smoothing: int
+    regularisation: float = 0.0
+    registration: RegistrationSettings | None = None
     rounds: tuple[CarvingRound, ...] = ()
     neus: NeusSettings | None = None
 
 
 QUALITIES: Mapping[str, Quality] = {
     "draft": Quality(spacing=0.0125, faces=20_000, smoothing=3),
-    "standard": Quality(spacing=0.01, faces=60_000, smoothing=3, rounds=COARSE_TO_FINE),
+    "standard": Quality(
+        spacing=0.01,
+        faces=40_000,
+        smoothing=3,
+        regularisation=0.02,
+        registration=RegistrationSettings(),
+        rounds=COARSE_TO_FINE,
+    ),
     "fine": Quality(
-        spacing=0.008, faces=80_000, smoothing=2, rounds=COARSE_TO_FINE, neus=NeusSettings()
+        spacing=0.008,
+        faces=80_000,
+        smoothing=2,
+        regularisation=0.02,
+        registration=RegistrationSettings(),
+        rounds=COARSE_TO_FINE,
+        neus=NeusSettings(),
     ),
 }
 
@@ -101,16 +124,19 @@ def reconstruct(
     start = time.perf_counter()
     tell = on_progress or (lambda progress: None)
     tell(Progress("reading the views", 0.0))
-    photographs = checked_photographs(views)
+    given = checked_photographs(views)
     tell(Progress("comparing the outlines", 0.02))
-    photographs, rejected = without_contradictions(photographs)
-    vertices, faces = solid_surface(photographs, settings, torch.device(device), tell)
+    photographs, rejected, residual = agreeing_views(given, settings.registration, tell)
+    vertices, faces = solid_surface(photographs, residual, settings, torch.device(device), tell)
     tell(Progress("colouring", 0.85))
-    normals = vertex_normals(vertices, faces)
-    colors = point_colors(vertices, normals, (vertices, faces), photographs)
+    rasters = rasterize_ring(vertices, faces, given.cameras)
+    kept = [rasters[index] for index in photographs.indices]
+    colors = point_colors(vertices, vertex_normals(vertices, faces), kept, photographs)
     tell(Progress("measuring", 0.95))
+    ious = silhouette_ious(rasters, given)
     report = ReconstructionReport(
-        silhouette_iou=silhouette_iou(vertices, faces, photographs),
+        silhouette_iou=float(np.mean(ious)),
+        view_ious=ious,
         watertight=is_watertight(faces),
         faces=len(faces),
         seconds=time.perf_counter() - start,
@@ -118,29 +144,69 @@ def reconstruct(
     )
     mesh = Mesh(vertices.astype(np.float32), faces.astype(np.int32), colors.astype(np.float32))
     tell(Progress("done", 1.0))
-    return Reconstruction(mesh, report)
+    return Reconstruction(mesh, report, photographs, tuple(rasters))
+
+
+def agreeing_views(
+    given: Photographs, registration: RegistrationSettings | None, tell: OnProgress
+) -> tuple[Photographs, tuple[int, ...], float]:
+    """Return the views aligned with each other, the numbers of those left out, and the residual.
+
+    Contradictions are looked for after the views are aligned, since jitter alone makes some;
+    what is left is then aligned anew, free of the wrong views.
+    """
+    if registration is None:
+        return *without_contradictions(given), 0.0
+
+    def aligning(share: float) -> None:
+        tell(Progress("aligning the views", 0.03 + 0.06 * share))
+
+    def aligning_again(share: float) -> None:
+        tell(Progress("aligning the views that agree", 0.1 + 0.05 * share))
+
+    first = registered(given, registration, aligning)
+    kept, rejected = without_contradictions(first.photographs)
+    if not rejected:
+        return kept, rejected, first.residual
+    positions = [index for index in given.indices if index not in rejected]
+    again = registered(given.subset(positions), registration, aligning_again)
+    return again.photographs, rejected, again.residual
 
 
 def solid_surface(
-    photographs: Photographs, settings: Quality, device: torch.device, tell: OnProgress
+    photographs: Photographs,
+    residual: float,
+    settings: Quality,
+    device: torch.device,
+    tell: OnProgress,
 ) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
-    """Return the surface of the object, carved as the quality says."""
-    tell(Progress("carving the visual hull", 0.08))
+    """Return the surface of the object, carved as the quality says.
+
+    Args:
+        photographs: The views.
+        residual: By how much they still disagree (`Registration`).
+        settings: The quality.
+        device: Where "fine" optimises.
+        tell: Called with the progress.
+    """
+    tell(Progress("carving the visual hull", 0.15))
     hull, grid = ground_cut_hull(photographs, settings.spacing)
-    share_of_stereo = 0.2 if settings.neus else 0.6
+    share_of_stereo = 0.2 if settings.neus else 0.55
 
     def matching(share: float) -> None:
-        tell(Progress("matching the views", 0.15 + share_of_stereo * share))
+        tell(Progress("matching the views", 0.2 + share_of_stereo * share))
 
     def refining(share: float) -> None:
-        tell(Progress("refining", 0.35 + 0.4 * share))
+        tell(Progress("refining", 0.4 + 0.35 * share))
 
-    field = carve(photographs, hull, grid, settings.rounds, matching)
+    field, trust = carve(photographs, hull, grid, settings.rounds, matching)
     if settings.neus:
         refined = refine(photographs, field, grid, settings.neus, device, refining)
         # Where no view looks, under the object, the optimiser knows less than the hull.
         field = np.minimum(hull, refined)
     tell(Progress("extracting the surface", 0.75))
+    deviation = settings.regularisation * min(1.0, residual / _INCOHERENT)
+    field = regularised(field / grid.spacing, trust, deviation / grid.spacing) * grid.spacing
     return finished_surface(field, grid, settings)
 
 
@@ -164,13 +230,10 @@ def finished_surface(
     return decimate(vertices, faces, settings.faces)
 
 
-def silhouette_iou(
-    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], photographs: Photographs
-) -> float:
-    """Return the mean IoU of the mesh's silhouettes with the masks."""
+def silhouette_ious(rasters: Sequence[Raster], photographs: Photographs) -> tuple[float, ...]:
+    """Return the IoU of what each camera sees of the mesh with its view's mask."""
     shares = []
-    rasters = rasterize_ring(vertices, faces, photographs.cameras)
     for raster, mask in zip(rasters, photographs.masks, strict=True):
         covered = np.isfinite(raster.depth)
-        shares.append((covered & mask).sum() / max(int((covered | mask).sum()), 1))
-    return float(np.mean(shares))
+        shares.append(float((covered & mask).sum() / max(int((covered | mask).sum()), 1)))
+    return tuple(shares)

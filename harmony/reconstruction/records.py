@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from harmony.cameras import Cameras
+from harmony.reconstruction.depth import Raster
 from harmony.records import Mesh
 
 
@@ -29,8 +30,9 @@ class ReconstructionReport:
     """How well a mesh explains the views that it was made from.
 
     Attributes:
-        silhouette_iou: Mean intersection over union of the mesh's silhouette with the masks of
-            the views that took part, in [0, 1].
+        silhouette_iou: Mean of `view_ious`.
+        view_ious: Intersection over union of the mesh's silhouette with the mask of each of the
+            16 views as they were given, in [0, 1].
         watertight: Whether the surface is closed, every edge between two faces.
         faces: Number of triangles.
         seconds: Wall time.
@@ -38,18 +40,11 @@ class ReconstructionReport:
     """
 
     silhouette_iou: float
+    view_ious: tuple[float, ...]
     watertight: bool
     faces: int
     seconds: float
     rejected_views: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """A mesh and its report."""
-
-    mesh: Mesh
-    report: ReconstructionReport
 
 
 @dataclass(frozen=True)
@@ -84,3 +79,20 @@ class Photographs:
         )
         indices = tuple(self.indices[position] for position in positions)
         return Photographs(self.pixels[positions], self.alpha[positions], cameras, indices)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A mesh and how it came about.
+
+    Attributes:
+        mesh: The mesh.
+        report: How well it explains the views.
+        photographs: The views that took part, registered to each other; they paint the texture.
+        rasters: What the 16 cameras see of the mesh.
+    """
+
+    mesh: Mesh
+    report: ReconstructionReport
+    photographs: Photographs
+    rasters: tuple[Raster, ...]

@@ -13,6 +13,8 @@ from scipy import ndimage, sparse
 from harmony.reconstruction.grid import VoxelGrid
 
 _TINY = 1e-5
+_BAND = 3.0
+"""A field is smoothed where it is within so many grid steps of its zero."""
 
 
 def largest_solid(field: Float[np.ndarray, "X Y Z"]) -> Float[np.ndarray, "X Y Z"]:
@@ -33,6 +35,22 @@ def largest_solid(field: Float[np.ndarray, "X Y Z"]) -> Float[np.ndarray, "X Y Z
     result = np.where(solid & ~keep, -_TINY, field)
     filled = ndimage.binary_fill_holes(keep)
     return np.where(filled & ~keep, _TINY, result)
+
+
+def regularised(
+    field: Float[np.ndarray, "X Y Z"], trust: Float[np.ndarray, "X Y Z"], deviation: float
+) -> Float[np.ndarray, "X Y Z"]:
+    """Return the field smoothed where nothing demands detail.
+
+    Args:
+        field: Positive inside, distances in units of the grid's spacing.
+        trust: How sure each value is, in [0, 1]; 1 keeps it.
+        deviation: Of the Gaussian, in grid steps; 0 smooths nothing.
+    """
+    if deviation <= 0:
+        return field
+    band = field.clip(-_BAND, _BAND)
+    return trust * band + (1 - trust) * ndimage.gaussian_filter(band, deviation)
 
 
 def extract_surface(
@@ -112,11 +130,11 @@ def decimate(
     Where the collapse would open a closed surface, a milder one is tried, at last none.
     """
     closed = is_watertight(faces)
-    for goal in (target, 2 * target, 4 * target):
+    for goal, greed in ((target, 7.0), (target, 3.0), (2 * target, 7.0), (4 * target, 7.0)):
         if len(faces) <= goal:
             break
         points, triangles = fast_simplification.simplify(
-            np.asarray(vertices, dtype=np.float64), faces, target_count=goal
+            np.asarray(vertices, dtype=np.float64), faces, target_count=goal, agg=greed
         )[:2]
         triangles = np.asarray(triangles, dtype=np.int64)
         if not closed or is_watertight(triangles):

@@ -10,6 +10,7 @@ import xatlas
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
+from harmony.reconstruction.charts import flat_charts
 from harmony.reconstruction.depth import covered_samples
 from harmony.reconstruction.surface import vertex_normals
 from harmony.records import Mesh
@@ -74,12 +75,20 @@ def textured(mesh: Mesh, paint: Painter | None = None, *, size: int = TEXTURE_SI
 def _atlas(
     mesh: Mesh, size: int
 ) -> tuple[Int[np.ndarray, " V"], Int[np.ndarray, "F 3"], Float[np.ndarray, "V 2"]]:
-    """Return each atlas vertex's mesh vertex, the faces and UV in [0, 1]."""
+    """Return each atlas vertex's mesh vertex, the faces and UV in [0, 1].
+
+    xatlas packs the charts; finding them by its own optimisation takes it tens of seconds for
+    meshes of this size.
+    """
+    cut = flat_charts(mesh.vertices.astype(np.float64), mesh.faces)
     atlas = xatlas.Atlas()
-    atlas.add_mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
+    atlas.add_mesh(
+        mesh.vertices[cut.vertex].astype(np.float32),
+        cut.faces.astype(np.uint32),
+        uvs=cut.uv.astype(np.float32),
+    )
     charts = xatlas.ChartOptions()
-    charts.max_iterations = 1
-    charts.max_cost = 8.0
+    charts.use_input_mesh_uvs = True
     packing = xatlas.PackOptions()
     packing.resolution = size
     packing.padding = _PADDING
@@ -88,7 +97,7 @@ def _atlas(
     assignment, faces, uv = atlas[0]
     if atlas.atlas_count > 1:
         raise RuntimeError(f"The atlas needs {atlas.atlas_count} pictures instead of one.")
-    return assignment.astype(np.int64), faces.astype(np.int64), uv.astype(np.float64)
+    return cut.vertex[assignment], faces.astype(np.int64), uv.astype(np.float64)
 
 
 def _blend(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -81,9 +83,21 @@ def _segments(
 
 
 def assemble(
-    library: ObjectLibrary, scenes: Scenes, *, image_size: int
+    library: ObjectLibrary,
+    scenes: Scenes,
+    *,
+    image_size: int,
+    cameras: Sequence[int] | None = None,
 ) -> tuple[Triangles, Surface]:
-    """Gather, place and project the objects of `scenes` for pictures of `image_size` pixels."""
+    """Gather, place and project the objects of `scenes`.
+
+    Args:
+        library: The objects.
+        scenes: What to render.
+        image_size: Side of the pictures.
+        cameras: Which of each scene's cameras, 0 the input's and 1 to 16 the targets'; all of
+            them if left out.
+    """
     placement, paint = scenes.placement, scenes.paint
     ids = placement.object_ids
     counts = {
@@ -91,6 +105,8 @@ def assemble(
         "face": np.diff(library.face_start)[ids],
     }
     poses = camera_poses(scenes.elevation_deg)
+    if cameras is not None:
+        poses = poses[:, list(cameras)]
     centres = -np.einsum("nkji,nkj->nki", poses[..., :3], poses[..., 3])
     tables = move_arrays(
         {

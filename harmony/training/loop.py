@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,9 @@ from harmony.training.parallel import Processes
 from harmony.training.state import TrainingState
 
 CLOCK_EVERY = 10  # steps between two agreements on the time
+
+OnCheckpoint = Callable[[TrainingState], Mapping[str, object]]
+"""Measures the averaged weights at a checkpoint."""
 
 
 class SceneBatch(Protocol):
@@ -65,6 +68,8 @@ class LoopSettings:
         compile: Whether blocks are compiled (CUDA).
         log_every: Steps between two lines of the log.
         save_minutes: Time between two checkpoints.
+        stop_after: Minutes after which this run ends with a checkpoint, to be resumed; None
+            trains to the end of the schedule.
     """
 
     minutes: float
@@ -77,6 +82,7 @@ class LoopSettings:
     compile: bool = True
     log_every: int = 100
     save_minutes: float = 4.0
+    stop_after: float | None = None
 
 
 def learning_rate(step: int, elapsed_share: float, settings: LoopSettings) -> float:
@@ -148,8 +154,8 @@ def train(
     settings: LoopSettings,
     folder: Path,
     *,
-    on_checkpoint: Callable[[TrainingState], None] | None = None,
-) -> None:
+    on_checkpoint: OnCheckpoint | None = None,
+) -> bool:
     """Train until the schedule's minutes are over; write log lines and checkpoints to `folder`.
 
     Args:
@@ -159,14 +165,19 @@ def train(
         processes: This process among its peers.
         settings: Length, batch, seed.
         folder: `log.jsonl` and the checkpoint go here (first process only).
-        on_checkpoint: Called by the first process after each checkpoint and at the end.
+        on_checkpoint: Called by the first process after each checkpoint and at the end; what
+            it returns goes to the log.
+
+    Returns:
+        Whether the schedule is at its end, and not only this run (`stop_after`).
     """
     if settings.compile:
         compile_objective(objective)
     clock = _Clock(state.progress.seconds, settings.minutes * 60, processes)
     loss_sum = torch.zeros((), device=processes.device)
-    last_save = state.progress.seconds
-    while clock.share < 1.0:
+    begin = last_save = state.progress.seconds
+    end = begin + 60 * (settings.stop_after or settings.minutes)
+    while clock.share < 1.0 and clock.seconds < end:
         step = state.progress.step
         rate = learning_rate(step, clock.share, settings)
         loss, norm = training_step(
@@ -178,10 +189,12 @@ def train(
             loss_sum.zero_()
         if (step + 1) % CLOCK_EVERY == 0:
             clock.tick()
+            state.progress = replace(state.progress, seconds=clock.seconds)
             if clock.seconds - last_save > settings.save_minutes * 60:
                 last_save = clock.seconds
                 _checkpoint(state, folder, processes, on_checkpoint)
     _checkpoint(state, folder, processes, on_checkpoint)
+    return clock.share >= 1.0
 
 
 class _Clock:
@@ -219,6 +232,10 @@ def _log(
         "gradient_norm": round(norm.item(), 4),
         "rate": round(rate, 4),
     }
+    _write_line(folder, line)
+
+
+def _write_line(folder: Path, line: Mapping[str, object]) -> None:
     with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
@@ -227,10 +244,10 @@ def _checkpoint(
     state: TrainingState,
     folder: Path,
     processes: Processes,
-    on_checkpoint: Callable[[TrainingState], None] | None,
+    on_checkpoint: OnCheckpoint | None,
 ) -> None:
     if processes.is_first:
         state.save(folder)
         if on_checkpoint is not None:
-            on_checkpoint(state)
+            _write_line(folder, {"step": state.progress.step, **on_checkpoint(state)})
     processes.wait()

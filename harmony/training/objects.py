@@ -19,6 +19,7 @@ from harmony.training.patterns import make_patterns
 UNNAMED_CATEGORY = "random shape"
 HELD_OUT_NAMES = 200
 MAX_OBJECTS_OF_HELD_OUT_NAME = 4
+SMALLEST_TRAINING_FACTOR = 10  # at most a tenth of a small set is held out
 HOLE_ALPHA = 128
 
 
@@ -267,12 +268,17 @@ def join(libraries: Sequence[ObjectLibrary]) -> ObjectLibrary:
 
 
 def training_split(
-    library: ObjectLibrary, held_out_names: int = HELD_OUT_NAMES
+    library: ObjectLibrary, held_out_names: int | None = None
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Split a library's objects into training and validation by the hash of their names.
 
     All objects of a held-out name are out of training, so no kind of thing is in both. Names of
-    many objects (chairs, rocks) stay in training, so that about a tenth is held out at most.
+    many objects (chairs, rocks) stay in training.
+
+    Args:
+        library: The objects.
+        held_out_names: How many names are held out; `HELD_OUT_NAMES`, but at most a tenth of the
+            objects, if left out.
 
     Returns:
         Object ids for training and for validation, both rising.
@@ -283,6 +289,10 @@ def training_split(
             members.setdefault(name, []).append(k)
     rare = [name for name, ids in members.items() if len(ids) <= MAX_OBJECTS_OF_HELD_OUT_NAME]
     by_hash = sorted(rare, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    validation = sorted(k for name in by_hash[:held_out_names] for k in members[name])
-    held_out = set(validation)
-    return tuple(k for k in range(len(library)) if k not in held_out), tuple(validation)
+    limit = len(library) // SMALLEST_TRAINING_FACTOR if held_out_names is None else len(library)
+    held_out: set[int] = set()
+    for name in by_hash[: HELD_OUT_NAMES if held_out_names is None else held_out_names]:
+        if len(held_out) + len(members[name]) > limit:
+            break
+        held_out.update(members[name])
+    return tuple(k for k in range(len(library)) if k not in held_out), tuple(sorted(held_out))

@@ -49,12 +49,18 @@ def join_processes(device: str) -> Processes:
 
     Args:
         device: "cuda" takes the GPU of the local rank; "cpu" uses gloo.
+
+    Raises:
+        ValueError: There are more processes on this machine than GPUs.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
     local = torch.device(device)
     if local.type == "cuda":
-        local = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        place, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if place >= gpus:
+            raise ValueError(f"Process {place + 1} of this machine has no GPU; there are {gpus}.")
+        local = torch.device("cuda", place)
         torch.cuda.set_device(local)
     if count > 1:
         dist.init_process_group("nccl" if local.type == "cuda" else "gloo")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from harmony.cameras import VIEW_COUNT
 from harmony.training.assembly import assemble
+from harmony.training.generations import Generations, ScenePool
 from harmony.training.objects import ObjectLibrary
 from harmony.training.paint import plain_paint, studio_lights
 from harmony.training.scenes import (
@@ -86,6 +87,7 @@ class SceneStream:
         seed: int = 0,
         rank: int = 0,
         device: torch.device | str | None = None,
+        generations: Generations | None = None,
     ) -> None:
         """Allocate the ring (`ring_size` x 17 x 4 x `image_size`^2 bytes); it starts empty.
 
@@ -97,6 +99,8 @@ class SceneStream:
             seed: Of the run.
             rank: Of the process; every rank draws scenes of its own.
             device: Where to render; the library's device if left out.
+            generations: Adds procedural objects, new ones from time to time; its library and
+                ids must be these.
 
         Raises:
             ValueError: There is no object, an id is out of range, or a size is not positive.
@@ -110,6 +114,8 @@ class SceneStream:
             raise ValueError("Picture size and ring size must be positive.")
         self.device = library.device if device is None else torch.device(device)
         self.library = library.to(self.device)
+        self._fixed = ScenePool(self.library, self.object_ids)
+        self._generations = generations
         self.image_size, self.ring_size, self.seed, self.rank = image_size, ring_size, seed, rank
         self.scene_count = 0
         shape = (ring_size, PICTURES_PER_SCENE, 4, image_size, image_size)
@@ -134,16 +140,25 @@ class SceneStream:
         end = self.scene_count + count
         while self.scene_count < end:
             slot = self.scene_count % self.ring_size
-            part = min(per_pass, end - self.scene_count, self.ring_size - slot)
-            self._render(slot, part)
+            pool, scenes_left = self._pool()
+            part = min(per_pass, end - self.scene_count, self.ring_size - slot, scenes_left)
+            self._render(pool, slot, part)
             self.scene_count += part
 
-    def _render(self, slot: int, count: int) -> None:
+    def _pool(self) -> tuple[ScenePool, int]:
+        """Return what the next scene is drawn from, and for how many scenes that holds."""
+        if self._generations is None:
+            return self._fixed, self.ring_size
+        length = self._generations.settings.scenes
+        number, within = divmod(self.scene_count, length)
+        return self._generations.pool(number), length - within
+
+    def _render(self, pool: ScenePool, slot: int, count: int) -> None:
         numbers = np.arange(self.scene_count, self.scene_count + count)
-        scenes = draw_scenes(self.library, self.object_ids, numbers, seed=self.seed, rank=self.rank)
+        scenes = draw_scenes(pool.library, pool.object_ids, numbers, seed=self.seed, rank=self.rank)
         place = slice(slot, slot + count)
         target = self.pictures[place]
-        render_scenes(self.library, scenes, image_size=self.image_size, pictures=target)
+        render_scenes(pool.library, scenes, image_size=self.image_size, pictures=target)
         elevation = torch.from_numpy(scenes.elevation_deg.astype(np.float32))
         main = torch.from_numpy(scenes.placement.object_ids[:count])
         self._elevation_deg[place].copy_(elevation, non_blocking=True)

@@ -212,6 +212,7 @@ class Actions:
             self.results.gallery: inspector_value(sample),
             self.results.views_file: gr.update(value=sample.views_zip),
             self.results.mesh_view: gr.update(value=None, visible=False),
+            self.results.mesh_turntable: gr.update(value=None, visible=False),
             self.results.mesh_file: gr.update(visible=False),
             self.results.mesh_status: "",
         }

@@ -38,3 +38,20 @@ class Clock:
 def steps_done(step: Step) -> tuple[int, int]:
     """Return the steps that are done and those of the whole run."""
     return step.pass_index * step.num_steps + step.step, step.num_passes * step.num_steps
+
+
+class ShareClock:
+    """Guesses the time that is left from the share that is done."""
+
+    LEAST_SHARE = 0.1
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Start counting."""
+        self._now = now
+        self._started = now()
+
+    def left(self, share: float) -> float | None:
+        """Return the seconds that are left, or None while too little is done to tell."""
+        if share < self.LEAST_SHARE:
+            return None
+        return (self._now() - self._started) * (1 - share) / share

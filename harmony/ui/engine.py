@@ -20,7 +20,6 @@ from harmony.background import CutoutModels
 from harmony.images import LoadedImage, read_image
 from harmony.serving.pace import Pace
 from harmony.ui import texts
-from harmony.ui.background_work import in_background
 from harmony.ui.cache import FileCache
 from harmony.ui.events import (
     Event,
@@ -30,7 +29,7 @@ from harmony.ui.events import (
     Stage,
 )
 from harmony.ui.lazy import Lazy
-from harmony.ui.mesh_files import MeshFiles
+from harmony.ui.mesh_building import building
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
 from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from harmony.scoring import CDScorer
     from harmony.ui.painting import Painting
 
-_Built = tuple[MeshFiles, dict[str, Any]]
 PREVIEW_SIZE = 256
 """Frame in which the cut-out alone is checked, before any model is loaded."""
 
@@ -158,7 +156,7 @@ class Engine:
 
         model = self.model.get()
         scorer = None if self.scorer is None else self.scorer.get()
-        encoder = "" if scorer is None else scorer.encoder.name
+        encoder = "" if scorer is None else scorer.encoder_name
         painted_from = read_painted_from(picture.read_bytes())
         recipe = replace(run_recipe(loaded, settings, model), painted_from=painted_from)
         cache = SampleCache(self.cache, model, encoder)
@@ -237,27 +235,15 @@ class Engine:
         Raises:
             ValueError: The zip or the quality will not do; the sentence says why.
         """
-        from harmony.reconstruction import reconstruct
-
         choice(texts.QUALITY, quality, QUALITIES)
         started = time.monotonic()
         yield MeshStage(texts.READING_VIEWS, 0.0)
         views = _read_views(views_zip)
-
-        def build(tell: Callable[[tuple[str, float]], None]) -> _Built:
-            result = reconstruct(
-                views, quality=quality, on_progress=lambda at: tell((at.stage, at.fraction))
-            )
-            files = MeshFiles(result.mesh, views, folder)
-            tell((texts.WRITING_MESH.format(format="GLB"), 1.0))
-            files.get("glb")
-            return files, asdict(result.report)
-
-        work: in_background[tuple[str, float], _Built] = in_background(build)
+        work = building(views, quality, folder)
         for stage, fraction in work:
             yield MeshStage(stage, fraction)
-        files, report = work.result
-        yield MeshReady(files, report, time.monotonic() - started)
+        files, report, strips = work.result
+        yield MeshReady(files, report, time.monotonic() - started, strips)
 
 
 def _read_views(views_zip: Path) -> Views:

@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from harmony.ui.mesh_files import MeshFiles
+from harmony.ui.mesh_turntable import MeshStrips
 from harmony.ui.visits import Run, SampleFiles
 
 
@@ -71,11 +72,13 @@ class MeshReady:
         files: Its files; the GLB is written already.
         report: Figures by name.
         seconds: How long it took.
+        strips: Pictures of it from the cameras of the views.
     """
 
     files: MeshFiles
     report: dict[str, Any]
     seconds: float
+    strips: MeshStrips
 
 
 Event = Stage | Step | SampleReady | RunReady

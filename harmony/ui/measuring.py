@@ -26,6 +26,11 @@ class MeasuringScorer:
         self.scorer = scorer
         self.embeddings: deque[Embedding] = deque()
 
+    @property
+    def encoder_name(self) -> str:
+        """The encoder, as every `CDScore` names it."""
+        return self.scorer.encoder_name
+
     def score(self, views: Views, object_name: str) -> list[CDScore]:
         """Return one score for each sample of `views`."""
         embedded = self.scorer.embed(views)

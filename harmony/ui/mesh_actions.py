@@ -10,13 +10,17 @@ import gradio as gr
 from harmony.serving.lane import Place
 from harmony.ui import settings, texts
 from harmony.ui.actions import Updates, session_of
+from harmony.ui.clock import ShareClock
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import MeshReady
 from harmony.ui.mesh_files import MeshFiles
+from harmony.ui.mesh_shelf import mesh_key
+from harmony.ui.mesh_turntable import mesh_turntable_value
 from harmony.ui.results import Results
 from harmony.ui.status import status_html, waiting_html
-from harmony.ui.visits import Visits
+from harmony.ui.texts import mesh as mesh_texts
+from harmony.ui.visits import SampleFiles, Visits
 
 
 class MeshActions:
@@ -39,27 +43,41 @@ class MeshActions:
 
     @in_plain_words
     def reconstruct(self, request: gr.Request, quality: str) -> Iterator[Updates]:
-        """Build the mesh of the chosen sample."""
+        """Build the mesh of the chosen sample, or fetch the one built before."""
         visit = self.visits.of(session_of(request))
         sample = visit.sample
         if sample is None:
             raise ValueError(texts.NO_SAMPLE)
+        key = mesh_key(sample.views_zip, quality)
+        known = visit.meshes.get(key)
+        if known is not None:
+            visit.mesh = known.files
+            yield self._done(known, sample, again=True)
+            return
         yield self.buttons(running=True)
-        status = self.results.mesh_status
-        for event in self.engine.reconstruct(sample.views_zip, quality, visit.new_folder()):
+        folder, clock = visit.new_folder(), ShareClock()
+        for event in self.engine.reconstruct(sample.views_zip, quality, folder):
             if isinstance(event, MeshReady):
+                visit.meshes.put(key, event, folder)
                 visit.mesh = event.files
-                text = texts.MESH_DONE.format(
-                    faces=event.report["faces"], time=texts.duration(event.seconds)
-                )
-                yield self.buttons(running=False) | {
-                    status: status_html(text),
-                    self.results.mesh_format: "glb",
-                    self.results.mesh_file: self._download(event.files, "glb"),
-                }
+                yield self._done(event, sample)
             else:
-                text = texts.RECONSTRUCTING.format(stage=event.text)
-                yield {status: status_html(text, fraction=event.fraction)}
+                text = stage_text(event.text, clock.left(event.fraction))
+                yield {
+                    self.results.mesh_status: status_html(text, fraction=event.fraction),
+                }
+
+    def _done(self, mesh: MeshReady, sample: SampleFiles, *, again: bool = False) -> Updates:
+        """Return the page with a finished mesh, but for the viewer."""
+        text = " ".join([done_text(mesh), *([mesh_texts.AGAIN] if again else [])])
+        return self.buttons(running=False) | {
+            self.results.mesh_status: status_html(text),
+            self.results.mesh_format: "glb",
+            self.results.mesh_file: self._download(mesh.files, "glb"),
+            self.results.mesh_turntable: gr.update(
+                value=mesh_turntable_value(sample.strip, mesh.strips, mesh.report), visible=True
+            ),
+        }
 
     def unfold(self) -> Any:
         """Make room for the mesh.
@@ -81,7 +99,7 @@ class MeshActions:
         if files is None:
             return
         name = settings.choice(texts.MESH_FORMAT, mesh_format, settings.MESH_FORMATS)
-        writing = texts.RECONSTRUCTING.format(stage=texts.WRITING_MESH.format(format=name.upper()))
+        writing = mesh_texts.STAGE.format(stage=texts.WRITING_MESH.format(format=name.upper()))
         yield {
             self.results.mesh_status: status_html(writing, busy=True),
             self.results.mesh_file: gr.update(interactive=False),
@@ -106,3 +124,27 @@ class MeshActions:
     def failed(self) -> Updates:
         """Let the visitor try again."""
         return self.buttons(running=False) | {self.results.mesh_status: status_html(texts.FAILED)}
+
+
+def stage_text(stage: str, left: float | None) -> str:
+    """Return what is being done and, once that can be told, how long the rest takes."""
+    if left is None:
+        return mesh_texts.STAGE.format(stage=stage)
+    return mesh_texts.STAGE_LEFT.format(stage=stage, time=texts.duration(left))
+
+
+def done_text(mesh: MeshReady) -> str:
+    """Return the figures of a finished mesh in a sentence or two."""
+    report = mesh.report
+    ious = report["view_ious"]
+    step = 360 / len(ious)
+    text = mesh_texts.DONE.format(
+        faces=report["faces"],
+        time=texts.duration(mesh.seconds),
+        closed=mesh_texts.CLOSED if report["watertight"] else mesh_texts.OPEN,
+        agreement=mesh_texts.percent(report["silhouette_iou"]),
+        worst=mesh_texts.percent(min(ious)),
+        azimuth=f"{ious.index(min(ious)) * step:g}",
+    )
+    rejected = [f"{view * step:g}°" for view in report["rejected_views"]]
+    return f"{text} {mesh_texts.REJECTED.format(views=', '.join(rejected))}" if rejected else text

@@ -11,7 +11,8 @@ from harmony.ui import texts
 from harmony.ui.settings import MESH_FORMATS, choice
 
 if TYPE_CHECKING:
-    from harmony.records import Mesh, Views
+    from harmony.reconstruction.records import Photographs
+    from harmony.records import Mesh
 
 
 class MeshFiles:
@@ -20,9 +21,9 @@ class MeshFiles:
     Writing a GLB or an OBJ paints a texture, which may take longer than the mesh itself did.
     """
 
-    def __init__(self, mesh: Mesh, views: Views, folder: Path) -> None:
+    def __init__(self, mesh: Mesh, photographs: Photographs, folder: Path) -> None:
         """Write nothing yet."""
-        self._mesh, self._views, self._folder = mesh, views, folder
+        self._mesh, self._photographs, self._folder = mesh, photographs, folder
         self._written: dict[str, Path] = {}
         self._lock = threading.Lock()
 
@@ -42,11 +43,12 @@ class MeshFiles:
         from harmony.reconstruction.files import write_mesh
 
         if name != "obj":
-            return write_mesh(self._mesh, self._folder / f"mesh.{name}", views=self._views)
+            path = self._folder / f"mesh.{name}"
+            return write_mesh(self._mesh, path, photographs=self._photographs)
         # An OBJ is three files: the shape, its material and its picture.
         beside = self._folder / "obj"
         beside.mkdir(exist_ok=True)
-        write_mesh(self._mesh, beside / "mesh.obj", views=self._views)
+        write_mesh(self._mesh, beside / "mesh.obj", photographs=self._photographs)
         archive = self._folder / "mesh-obj.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
             for file in sorted(beside.iterdir()):

@@ -20,12 +20,10 @@ from harmony.scoring import CDScorer, ViewEmbeddings
 from harmony.serving.pace import Pace
 from harmony.ui.events import Event, SampleReady, Step
 from harmony.ui.measuring import Embedding, MeasuringScorer, measure, spread
-from harmony.ui.renaming import rename_zip
-from harmony.ui.run_files import score_values, write_run, write_sample
+from harmony.ui.run_files import write_run, write_sample
 from harmony.ui.sample_cache import KeptSample, SampleCache
 from harmony.ui.settings import Settings
 from harmony.ui.strips import make_strip
-from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run, SampleFiles
 
 BRANCH_STEP = "branch step"
@@ -76,11 +74,9 @@ class Painting:
         if self.scorer is not None and kept.embedding is not None:
             embedded = ViewEmbeddings(kept.embedding[None])
             score = self.scorer.score(embedded, self.recipe.object_name)[0]
-        rename_zip(files.views_zip, Sample(files.seed, views, score), self.recipe)
-        shutil.rmtree(files.pictures[0].parent)
-        pictures = unpack_views(files.views_zip, files.pictures[0].parent)
-        values = None if score is None else score_values(score)
-        files = replace(files, pictures=pictures, score=values)
+        shutil.rmtree(files.strip.parent)
+        sample = Sample(files.seed, views, score)
+        files = write_sample(sample, self.recipe, self.folder, dict(files.measures))
         self.cache.put(self.recipe, files, kept.embedding)
         return files
 

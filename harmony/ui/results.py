@@ -9,6 +9,7 @@ import gradio as gr
 
 from harmony.ui import settings, texts
 from harmony.ui.inspector import inspector
+from harmony.ui.mesh_turntable import mesh_turntable
 from harmony.ui.status import status_html
 from harmony.ui.texts import inspector as inspector_texts
 from harmony.ui.turntable import turntable
@@ -34,6 +35,7 @@ class Results:
     mesh_stop: gr.Button
     mesh_status: gr.HTML
     mesh_view: gr.Model3D
+    mesh_turntable: gr.HTML
     mesh_format: gr.Radio
     mesh_file: gr.DownloadButton
 
@@ -63,6 +65,7 @@ def _mesh() -> dict[str, gr.Component]:
     mesh_view = gr.Model3D(
         label=texts.MODEL_3D, height=420, visible=False, buttons=[], elem_id="mesh-view"
     )
+    turning = mesh_turntable()
     mesh_file = gr.DownloadButton(
         texts.DOWNLOAD_MESH.format(format="GLB"), visible=False, elem_id="mesh-file"
     )
@@ -72,6 +75,7 @@ def _mesh() -> dict[str, gr.Component]:
         "mesh_stop": mesh_stop,
         "mesh_status": mesh_status,
         "mesh_view": mesh_view,
+        "mesh_turntable": turning,
         "mesh_format": mesh_format,
         "mesh_file": mesh_file,
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harmony.ui.mesh_files import MeshFiles
+from harmony.ui.mesh_shelf import MeshShelf
 from harmony.ui.settings import Settings
 
 KEEP_RUNS = 8
@@ -98,6 +99,7 @@ class Visit:
     replaced: int = 0
     task: str = ""
     mesh: MeshFiles | None = None
+    meshes: MeshShelf = field(default_factory=MeshShelf)
     used_at: float = 0.0
     idle_seconds: float = IDLE_SECONDS
 

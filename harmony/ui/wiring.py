@@ -87,7 +87,7 @@ def bind_run(actions: Actions, chip: gr.Markdown, turns: Turns) -> None:
     shown = [
         *(inputs.generate, inputs.stop, results.status, results.turntable, results.details),
         *(results.runs, results.recipe_file, results.gallery, results.views_file),
-        *(results.mesh_view, results.mesh_file, results.mesh_status),
+        *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     drawn = inputs.generate.click(
@@ -154,6 +154,7 @@ def bind_sweep(actions: SweepActions, demo: gr.Blocks, turns: Turns) -> None:
             *(inputs.rule, inputs.s1, inputs.s2, results.status, results.turntable),
             *(results.details, results.runs, results.recipe_file, results.gallery),
             *(results.views_file, results.mesh_view, results.mesh_file, results.mesh_status),
+            results.mesh_turntable,
         ],
         **quiet,
     )
@@ -179,7 +180,7 @@ def bind_results(actions: Actions, turns: Turns) -> None:
         outputs=[
             *(results.status, results.turntable, results.details, results.runs),
             *(results.recipe_file, results.gallery, results.views_file),
-            *(results.mesh_view, results.mesh_file, results.mesh_status),
+            *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
         ],
         api_visibility="private",
         show_progress="hidden",
@@ -214,7 +215,7 @@ def bind_mesh(actions: MeshActions, turns: Turns) -> None:
     results = actions.results
     shown = [
         *(results.reconstruct, results.mesh_stop, results.mesh_status, results.mesh_file),
-        results.mesh_format,
+        *(results.mesh_format, results.mesh_turntable),
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     built = results.reconstruct.click(

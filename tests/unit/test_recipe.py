@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.metadata
 import io
 import json
 import shlex
@@ -20,6 +21,7 @@ from harmony.models.base import ModelDefaults
 from harmony.noise import MAX_SEED
 from harmony.recipe import (
     make_recipe,
+    package_versions,
     recipe_command,
     recipe_from_json,
     recipe_from_png,
@@ -248,3 +250,15 @@ def test_png_files_without_a_recipe_are_refused():
 def test_validation_returns_the_recipe():
     assert validate_recipe(RECIPE) is RECIPE
     assert copy.copy(RECIPE) == RECIPE
+
+
+def test_a_package_without_metadata_does_not_stop_a_recipe(monkeypatch):
+    def version(name):
+        if name == "rembg":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    versions = package_versions()
+    assert versions["rembg"] == "unknown"
+    assert versions["torch"] == "1.0"

@@ -66,8 +66,6 @@ DONE = "Done: {samples} in {time}."
 STOPPED = "Stopped at step {step} of {num_steps}. The last preview is kept."
 STOPPED_EARLY = "Stopped."
 FAILED = "That did not work; everything you had is still here."
-RECONSTRUCTING = "Building the mesh: {stage}"
-MESH_DONE = "Mesh ready: {faces} triangles in {time}."
 
 SAMPLE = "Seed {seed}"
 CD_BADGE = "CD {ratio}"

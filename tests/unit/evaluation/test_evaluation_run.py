@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from harmony.evaluation.__main__ import build_parser, run
+from harmony.evaluation import __main__ as command
+from harmony.evaluation.__main__ import build_parser, parse_metrics, run
 from harmony.evaluation.dataset import find_objects
 from harmony.evaluation.flow import FlowEstimator
 from harmony.evaluation.measurement import (
@@ -22,6 +23,7 @@ from harmony.evaluation.run import (
     open_run,
     read_records,
     record_path,
+    seed_spread,
 )
 from harmony.records import ReferenceImage, SamplerSettings, Views
 from harmony.scoring import CDScorer
@@ -52,6 +54,7 @@ def test_the_truth_itself_is_perfect(dataset: Path, instruments: Instruments) ->
     assert record.e_flow == 0
     assert record.lpips is None
     assert record.chamfer is None
+    assert record.cd_diversity is not None
     assert record.cd_diversity > 0
 
 
@@ -206,3 +209,41 @@ def test_sampler_settings_left_open_are_the_models(
     run(options, load=lambda name, device: FakeDenoiser())
     description = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (description["sampler"], description["steps"], description["eta"]) == ("ddim", 4, 0.5)
+
+
+def test_only_chosen_metrics_are_measured_and_their_tools_loaded(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "load_flow", None)
+    monkeypatch.setattr(command.CDScorer, "load", None)
+    options = build_parser().parse_args(
+        [
+            *("--dataset", str(dataset), "--output", str(tmp_path / "out"), "--device", "cpu"),
+            *("--rules", "none", "--seeds", "0-1", "--steps", "2", "--objects", "box1"),
+            *("--metrics", "psnr"),
+        ]
+    )
+    text = run(options, load=lambda name, device: FakeDenoiser())
+    assert "| none | 2 |" in text
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for row in content["records"]:
+        assert np.isfinite(row["psnr"])
+        assert row["ssim"] is row["e_flow"] is row["cd"] is row["cd_diversity"] is None
+        mean = (row["psnr_first_view"] + 15 * row["psnr_other_views"]) / 16
+        assert row["psnr"] == pytest.approx(mean)
+        assert row["seed_spread"] > 0
+    assert content["run"]["encoder"] == "none"
+
+
+def test_unknown_metrics_are_refused() -> None:
+    assert parse_metrics("psnr,cd") == {"cd"}
+    with pytest.raises(ValueError, match="no metric 'fid'"):
+        parse_metrics("psnr,fid")
+
+
+def test_spread_over_seeds_by_hand() -> None:
+    one, other = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.2)
+    # The deviation of two numbers is their distance over sqrt(2).
+    assert seed_spread([one, other]) == pytest.approx(0.2 / 2**0.5)
+    assert seed_spread([one, one]) == 0
+    assert seed_spread([one]) is None

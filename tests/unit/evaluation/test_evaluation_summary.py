@@ -8,7 +8,8 @@ from PIL import Image
 from harmony.evaluation.measurement import SampleRecord
 from harmony.evaluation.plots import PALETTE, Point, bar_chart, scatter_chart, ticks
 from harmony.evaluation.report import tables, write_report
-from harmony.evaluation.summary import cd_of, object_value, over_samples, summarise
+from harmony.evaluation.summary import cd_of, object_value, over_samples, over_seeds, summarise
+from harmony.evaluation.trends import trend_rows
 
 RUN = {
     "model": "fake",
@@ -18,7 +19,7 @@ RUN = {
     "eta": 1.0,
     "seeds": [0, 1],
     "encoder": "small",
-    "e_flow_estimator": "lucas-kanade",
+    "e_flow_estimator": "dis",
     "lpips": "not available",
     "reconstruct": False,
 }
@@ -30,6 +31,8 @@ def record(name: str, rule: str, seed: int, psnr: float, **changes: object) -> S
         rule=rule,
         seed=seed,
         psnr=psnr,
+        psnr_first_view=psnr + 10,
+        psnr_other_views=psnr - 1,
         ssim=0.8,
         lpips=None,
         e_flow=2.0,
@@ -106,7 +109,7 @@ def test_table_shows_published_figures_beside_ours() -> None:
     assert "| dgo:2:1 | 50 | 20.50 (20.69)" in text
     assert "| dg:5:5 | 50 | 20.50 (–)" in text
     assert "LPIPS: not available" in text
-    assert "lucas-kanade" in text
+    assert "dis" in text
 
 
 def test_report_writes_all_files(tmp_path: Path) -> None:
@@ -171,3 +174,31 @@ def test_better_points_stand_higher() -> None:
     assert where[PALETTE[1]][1] > where[PALETTE[0]][1]
     with pytest.raises(ValueError, match="at least one point"):
         scatter_chart([], title="t", x_label="x", y_label="y")
+
+
+def test_error_bars_are_over_seeds() -> None:
+    records = [
+        record(name, "none", seed, psnr)
+        for name, seed, psnr in (("a", 0, 18.0), ("b", 0, 22.0), ("a", 1, 21.0), ("b", 1, 23.0))
+    ]
+    # Seed 0 has a mean of 20, seed 1 of 22: 21 +- sqrt(2).
+    assert over_seeds(records, "psnr") == (21.0, pytest.approx(2**0.5))
+    assert over_seeds(records[:2], "psnr") == (20.0, None)
+    assert over_seeds(records, "lpips") is None
+
+
+def test_table_of_the_dials_shows_what_was_measured() -> None:
+    records = [
+        record("a", rule, seed, psnr, seed_spread=0.1, cd_semantic_variance=None)
+        for rule, psnr in (("dg:0:0", 19.0), ("dg:2:0", 20.0))
+        for seed in (0, 1)
+    ]
+    heading, first, second = trend_rows(records)
+    assert heading[:4] == ["rule", "PSNR", "views 1-15", "view 0"]
+    assert first[:4] == ["dg:0:0", "19.00 ± 0.00", "18.00 ± 0.00", "29.00 ± 0.00"]
+    assert second[heading.index("spread over seeds")] == "0.1000 ± 0.0000"
+    assert second[heading.index("S_var")] == "–"
+    text = tables(RUN, summarise(records, "mean"), "mean", records)
+    assert "What the dials do" in text
+    assert "| dg:2:0 | 20.00 ± 0.00 |" in text
+    assert cd_of(records) is None

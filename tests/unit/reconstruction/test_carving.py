@@ -32,19 +32,20 @@ def photographs(ring_views, dish):
 def test_stereo_finds_the_hollow(photographs, dish):
     hull, grid = ground_cut_hull(photographs, 0.025)
     told: list[float] = []
-    carved = carve(photographs, hull, grid, (ROUND,), told.append)
+    carved, trust = carve(photographs, hull, grid, (ROUND,), told.append)
     truth = (dish.vertices, dish.faces)
     before = volume_iou(*extract_surface(hull, grid), *truth)
     after = volume_iou(*extract_surface(carved, grid), *truth)
     assert after > before + 0.1
     assert (carved <= hull + 1e-6).all()
+    assert 0 <= trust.min() <= trust.max() <= 1
     assert told == sorted(told)
     assert len(told) == 16
 
 
 def test_without_rounds_the_hull_stays(photographs):
     hull, grid = ground_cut_hull(photographs, 0.05)
-    assert carve(photographs, hull, grid, (), lambda share: None) is hull
+    assert carve(photographs, hull, grid, (), lambda share: None)[0] is hull
 
 
 def test_carving_stops_when_told(photographs):

@@ -41,23 +41,28 @@ def test_a_wrong_view_agrees_with_nobody(depths):
 
 
 def test_fusion_carves_a_larger_ball_to_the_measured_one(depths):
-    carved = fuse(ball(0.4), GRID, depths, torch.ones_like(depths), CAMERAS, 0.06, 0.5)
+    carved, trust = fuse(ball(0.4), GRID, depths, torch.ones_like(depths), CAMERAS, 0.06, 0.5)
     vertices, _ = extract_surface(carved, GRID)
     seen = vertices[:, 2] > 0.06
     assert np.median(np.abs(np.linalg.norm(vertices[seen], axis=1) - 0.3)) < 0.006
     # Underneath, where no camera looks, the solid stays.
     assert vertices[:, 2].min() < -0.36
+    # Trust is where several views look, not underneath.
+    points = GRID.points().numpy().reshape(*GRID.shape, 3)
+    near = np.abs(np.linalg.norm(points, axis=-1) - 0.3) < 0.02
+    assert trust[near & (points[..., 2] > 0.15)].mean() > trust[points[..., 2] < -0.25].mean() + 0.3
 
 
 def test_depths_without_weight_carve_nothing(depths):
-    carved = fuse(ball(0.4), GRID, depths, torch.zeros_like(depths), CAMERAS, 0.06, 0.5)
+    carved, trust = fuse(ball(0.4), GRID, depths, torch.zeros_like(depths), CAMERAS, 0.06, 0.5)
+    assert (trust == 0).all()
     assert np.array_equal(carved > 0, ball(0.4) > 0)
 
 
 def test_inertia_stops_a_stray_depth(depths):
     stray = torch.full_like(depths, torch.inf)
     stray[3, 64, 64] = 2.0
-    carved = fuse(ball(0.3), GRID, stray, torch.ones_like(stray), CAMERAS, 0.06, 2.0)
+    carved, _ = fuse(ball(0.3), GRID, stray, torch.ones_like(stray), CAMERAS, 0.06, 2.0)
     assert np.array_equal(carved > 0, ball(0.3) > 0)
 
 

@@ -9,6 +9,7 @@ from harmony.reconstruction.surface import (
     extract_surface,
     is_watertight,
     largest_solid,
+    regularised,
     signed_volume,
     smooth_surface,
     vertex_normals,
@@ -87,3 +88,17 @@ def test_decimation_reaches_its_goal_and_stays_closed():
 def test_adjacency_counts_neighbours():
     mesh = trimesh.creation.icosphere(subdivisions=0)
     assert (adjacency(np.asarray(mesh.faces), 12).sum(axis=1) == 5).all()
+
+
+def test_smoothing_takes_lumps_only_where_trust_is_missing():
+    rng = np.random.default_rng(0)
+    ball = ball_field(GRID) / GRID.spacing
+    lumpy = ball + rng.normal(size=ball.shape) * 0.4
+    trust = np.zeros_like(ball)
+    trust[GRID.axis(0) > 0] = 1.0
+    smooth = regularised(lumpy, trust, 1.5)
+    near = np.abs(ball) < 1
+    doubted = near & (trust == 0)
+    assert (smooth - ball)[doubted].std() < (lumpy - ball)[doubted].std() / 2
+    assert np.array_equal(smooth[near & (trust == 1)], lumpy[near & (trust == 1)])
+    assert regularised(lumpy, trust, 0.0) is lumpy

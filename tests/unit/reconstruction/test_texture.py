@@ -5,6 +5,7 @@ from PIL import Image
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
+from harmony.reconstruction.checks import checked_photographs
 from harmony.reconstruction.files import write_mesh
 from harmony.reconstruction.texture import textured
 from harmony.records import Mesh
@@ -72,7 +73,8 @@ def test_textured_files_load_with_their_colours(mesh, tmp_path, ending):
 def test_views_paint_the_file(ellipsoid_views, ellipsoid, paint, tmp_path):
     grey = np.full(ellipsoid.vertices.shape, 0.5, dtype=np.float32)
     plain = Mesh(ellipsoid.vertices.astype(np.float32), ellipsoid.faces.astype(np.int32), grey)
-    path = write_mesh(plain, tmp_path / "egg.obj", views=ellipsoid_views)
+    photographs = checked_photographs(ellipsoid_views)
+    path = write_mesh(plain, tmp_path / "egg.obj", photographs=photographs)
     loaded = trimesh.load_mesh(path, process=False)
     found = shown_at_vertices(loaded)
     seen = loaded.vertices[:, 2] > 0

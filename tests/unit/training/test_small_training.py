@@ -151,3 +151,27 @@ def test_learning_rate_rises_holds_and_falls():
     assert learning_rate(50, 0.5, settings) == 1.0
     assert learning_rate(50, 0.8, settings) == pytest.approx(0.5)
     assert learning_rate(50, 1.1, settings) == 0.0
+
+
+def _walk_in_a_group(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
+    )
+    network, state = fresh()
+    together = Processes(rank, 2, torch.device("cpu"))
+    for _ in range(3):
+        training_step(
+            FlowObjective(network), state, FlatColours(), together, SETTINGS, rate=1.0, seconds=0.0
+        )
+    torch.save(state.flat.values, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_stay_equal_and_learn_from_both_halves(tmp_path):
+    torch.multiprocessing.spawn(_walk_in_a_group, (str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert torch.equal(first, second)
+    network, alone = fresh()
+    walk(network, alone, 3)
+    assert not torch.equal(first, alone.flat.values)

@@ -1,0 +1,137 @@
+"""What a training run leaves behind: weights, their card, and scores on held-out objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harmony.models.base import ModelDefaults
+from harmony.models.small import SmallConfig, SmallDenoiser, SmallNetwork
+from harmony.models.small.denoiser import write_defaults
+from harmony.models.small.weights import load_state, save_model
+from harmony.records import Guidance, ReferenceImage, SamplerSettings
+from harmony.training.objects import ObjectLibrary
+from harmony.training.state import TrainingState
+from harmony.training.stream import render_views
+from harmony.training.validation import ValidationObject, validate
+
+SHIFT = 1.5
+DEFAULTS = ModelDefaults(Guidance("decomposed", 2.0, 1.0), SamplerSettings("ddim", 25, 0.0))
+GUIDANCE_GRID = ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 1.0))
+GRID_OBJECTS = 64
+CHECK_GUIDANCE, CHECK_STEPS = Guidance("decomposed", 1.0, 0.0), 10
+
+
+def validation_set(
+    library: ObjectLibrary, ids: Sequence[int], image_size: int
+) -> list[ValidationObject]:
+    """Render held-out objects once, lit plainly, with the input at elevation 30."""
+    objects = []
+    for index in ids:
+        reference, views = (
+            pictures.cpu()
+            for pictures in render_views(library, index, image_size=image_size, elevation_deg=30.0)
+        )
+        rgb, alpha = reference[:3].float() / 127.5 - 1, reference[3:].float() / 255
+        truth = views[:, :3].float() / 255
+        objects.append(
+            ValidationObject(library.names[index], ReferenceImage(rgb, alpha, 30.0), truth)
+        )
+    return objects
+
+
+def denoiser(
+    weights: Mapping[str, Tensor], config: SmallConfig, device: torch.device
+) -> SmallDenoiser:
+    """Return a model that samples with these weights, apart from the network in training."""
+    network = SmallNetwork(config)
+    network.load_state_dict(weights, strict=True)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    return SmallDenoiser(
+        network.to(device),
+        name="small",
+        weights_sha256="",
+        shift=SHIFT,
+        defaults=DEFAULTS,
+        dtype=dtype,
+    )
+
+
+class CheckpointCheck:
+    """Scores the averaged weights at every checkpoint, quickly, on a few held-out objects."""
+
+    def __init__(
+        self, objects: Sequence[ValidationObject], config: SmallConfig, device: torch.device
+    ) -> None:
+        """Keep the objects; none of them switches the check off."""
+        self._objects, self._config, self._device = objects, config, device
+
+    def __call__(self, state: TrainingState) -> dict[str, object]:
+        """Return a line of the log: PSNR at (s1, s2) = (1, 0) with few steps."""
+        if not self._objects:
+            return {}
+        model = denoiser(state.averaged_state(), self._config, self._device)
+        settings = SamplerSettings(DEFAULTS.sampler.sampler, CHECK_STEPS, 0.0)
+        score = validate(model, self._objects, guidance=CHECK_GUIDANCE, settings=settings)
+        return {
+            "validation_psnr": round(score.psnr, 3),
+            "objects": len(self._objects),
+            "sampler_steps": CHECK_STEPS,
+        }
+
+
+def export(
+    state: TrainingState,
+    config: SmallConfig,
+    record: dict[str, Any],
+    validation: Sequence[ValidationObject],
+    folder: Path,
+    device: torch.device,
+) -> None:
+    """Write the averaged weights with a card that holds the run and its validation scores.
+
+    The weights are on disk before the scores are begun, so a run cut short keeps them.
+    """
+    card: dict[str, Any] = {
+        "name": "small",
+        "kind": "small",
+        "shift": SHIFT,
+        "config": config.to_json(),
+        "defaults": write_defaults(DEFAULTS),
+        "training": record,
+    }
+    weights = state.averaged_state()
+    save_model(folder, weights, card)
+    if validation:
+        stored, _ = load_state(folder)
+        scores = _scores(weights, stored, validation, config, device)
+        save_model(folder, weights, {**card, "validation": scores})
+
+
+def _scores(
+    weights: Mapping[str, Tensor],
+    stored: Mapping[str, Tensor],
+    validation: Sequence[ValidationObject],
+    config: SmallConfig,
+    device: torch.device,
+) -> dict[str, Any]:
+    chosen = validation[:GRID_OBJECTS]
+    exact, rounded = (denoiser(state, config, device) for state in (weights, stored))
+    scores: dict[str, Any] = {}
+    for s1, s2 in GUIDANCE_GRID:
+        guidance = Guidance("decomposed", s1, s2)
+        score = validate(rounded, chosen, guidance=guidance, settings=DEFAULTS.sampler)
+        scores[f"s1={s1:g} s2={s2:g}"] = asdict(score)
+    guidance = Guidance("decomposed", 1.0, 0.0)
+    for label, model, objects in (
+        ("s1=1 s2=0, unrounded weights", exact, chosen),
+        ("s1=1 s2=0, all", rounded, validation),
+    ):
+        score = validate(model, objects, guidance=guidance, settings=DEFAULTS.sampler)
+        scores[label] = asdict(score)
+    return scores
