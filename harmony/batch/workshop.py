@@ -220,7 +220,7 @@ class Workshop:
             on_progress=lambda at: self.bar.stage(f"mesh of seed {seed}: {at.stage}"),
         )
         with staging(folder) as temporary:
-            write_mesh(result.mesh, temporary / target.name, views=views)
+            write_mesh(result.mesh, temporary / target.name, photographs=result.photographs)
             # The named file last: where it is, everything beside it is there too.
             beside = sorted(temporary.iterdir(), key=lambda file: file.name == target.name)
             add_files(beside, target.parent)
