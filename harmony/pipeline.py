@@ -94,11 +94,6 @@ class SampleEvent:
 class Scorer(Protocol):
     """What scores views (`harmony.scoring`)."""
 
-    @property
-    def encoder_name(self) -> str:
-        """The encoder, as every `CDScore` names it."""
-        ...
-
     def score(self, views: Views, object_name: str) -> list[CDScore]:
         """Return one score for each sample of `views`."""
         ...

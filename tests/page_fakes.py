@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from harmony.models.base import MultiviewDenoiser
+from harmony.painting.painter import Painter
 from harmony.records import Branch, CDScore, Condition, Predictions, ReferenceImage, Views
 from harmony.scoring import ViewEmbeddings
 from harmony.ui.cache import FileCache
@@ -87,6 +88,7 @@ def fake_engine(
     *,
     step_seconds: float = 0.0,
     model: MultiviewDenoiser | None = None,
+    painter: Painter | None = None,
     cache: FileCache | None = None,
 ) -> Engine:
     """Return an engine that needs no weights."""
@@ -94,5 +96,6 @@ def fake_engine(
         model_name="fake",
         load_model=lambda: model or PageDenoiser(step_seconds),
         load_scorer=PixelScorer,  # pyright: ignore[reportArgumentType]
+        painter=painter,
         cache=cache,
     )

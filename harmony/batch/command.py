@@ -23,13 +23,12 @@ from harmony.batch.items import find_items
 from harmony.batch.records import Result
 from harmony.batch.run import Batch, StoppedError, run_batch, wait_for_all
 from harmony.batch.settings import MESH_FORMATS, Settings
-from harmony.batch.workshop import ModelLoader, ScorerLoader
+from harmony.batch.workshop import ModelLoader, NamedScorer, ScorerLoader
 from harmony.devices import DEVICES, set_threads
 from harmony.framing import DEFAULT_FOREGROUND
 from harmony.guidance import RULES
 from harmony.models.registry import load_model
 from harmony.painting.models import DEFAULT_MODEL
-from harmony.pipeline import Scorer
 from harmony.reconstruction.pipeline import QUALITIES
 from harmony.sampling import SAMPLERS
 
@@ -113,7 +112,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     return Settings(**{field.name: given[field.name] for field in fields(Settings)})
 
 
-def load_cd_scorer(encoder: str, device: torch.device) -> Scorer:
+def load_cd_scorer(encoder: str, device: torch.device) -> NamedScorer:
     """Load the scorer that measures with a CLIP model."""
     from harmony.scoring import CDScorer
 

@@ -7,10 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
-from harmony.background import ALPHA, CutoutModels, has_mask
+from harmony.background import CutoutModels
 from harmony.batch.items import Item
 from harmony.batch.output import PICTURE, add_files, publish, staging
 from harmony.batch.progress import ProgressBar
@@ -21,13 +22,23 @@ from harmony.models.base import MultiviewDenoiser
 from harmony.painting.painter import Painter
 from harmony.painting.prompts import object_name
 from harmony.painting.record import painted_png, read_painted_from
-from harmony.pipeline import Sample, SampleEvent, Scorer, generate, prepare
+from harmony.pipeline import Sample, SampleEvent, Scorer, generate, prepare, used_cutout
 from harmony.recipe import make_recipe
 from harmony.records import PaintedFrom, Recipe
 from harmony.scoring_report import SUGGESTED, measure_run, name_object
 
+
+class NamedScorer(Scorer, Protocol):
+    """A scorer that says which encoder measures, so that its old scores can be told from others."""
+
+    @property
+    def encoder_name(self) -> str:
+        """The encoder, as every `CDScore` names it."""
+        ...
+
+
 ModelLoader = Callable[[str, torch.device], MultiviewDenoiser]
-ScorerLoader = Callable[[str, torch.device], Scorer]
+ScorerLoader = Callable[[str, torch.device], NamedScorer]
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ class Workshop:
         return self._load(self.settings.model, self.device)
 
     @cached_property
-    def scorer(self) -> Scorer | None:
+    def scorer(self) -> NamedScorer | None:
         """What scores, or None where nothing is scored."""
         encoder = self.settings.encoder
         return None if encoder == "none" else self._load_scorer(encoder, self.device)
@@ -139,7 +150,7 @@ class Workshop:
         return make_recipe(
             model,
             image_sha256=source.loaded.sha256,
-            cutout=ALPHA if has_mask(source.loaded.image) else settings.cutout,
+            cutout=used_cutout(source.loaded.image, settings.cutout),
             foreground=settings.foreground,
             elevation_deg=settings.elevation_deg,
             seeds=settings.seeds,

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from harmony.painting.models import DEFAULT_MODEL
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MAX_QUEUE = 64
 VARIABLE = "HARMONY_OPTIONS"
@@ -64,6 +66,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--weights",
         type=Path,
         help="SyncDreamer's official checkpoint or its converted folder, instead of the hub's",
+    )
+    what.add_argument(
+        "--text-model",
+        default=DEFAULT_MODEL,
+        help="paints descriptions: a hub id, id@revision or a folder (default: %(default)s)",
     )
     what.add_argument(
         "--device",

@@ -41,6 +41,7 @@ from harmony.ui.visits import Run
 
 if TYPE_CHECKING:
     from harmony.models.base import MultiviewDenoiser
+    from harmony.painting.painter import Painter
     from harmony.pipeline import Prepared
     from harmony.records import Views
     from harmony.scoring import CDScorer
@@ -60,6 +61,7 @@ class Engine:
         rules: Guidance rules that the model serves.
         model: Loads on the first run.
         scorer: Loads on the first run, or None where nothing is scored.
+        painter: Paints pictures from descriptions, or None where the page does not offer that.
         cache: Finished samples; without a folder of their own they are kept in memory.
         pace: What a step takes on this machine.
         encoder_name: The scorer's, where it is known before the scorer is loaded.
@@ -73,6 +75,7 @@ class Engine:
         load_model: Callable[[], MultiviewDenoiser],
         load_scorer: Callable[[], CDScorer] | None,
         rules: Sequence[str] = ("decomposed", "cfg", "none"),
+        painter: Painter | None = None,
         cache: FileCache | None = None,
         encoder_name: str | None = None,
         device_name: str = "auto",
@@ -82,6 +85,7 @@ class Engine:
         self.encoder_name = encoder_name
         self.model = Lazy(load_model)
         self.scorer = None if load_scorer is None else Lazy(load_scorer)
+        self.painter = painter
         self.cache = cache or FileCache()
         self.pace = Pace()
         self.device_name = device_name
@@ -167,7 +171,7 @@ class Engine:
         started = time.monotonic()
         yield Stage(texts.LOADING_MODEL)
         loaded = read_image(picture)
-        painting = self._painting(loaded, settings, folder)
+        painting = self._painting(picture, loaded, settings, folder)
         yield from painting.restore()
         if painting.missing:
             yield Stage(texts.CUTTING_OUT)
@@ -177,7 +181,10 @@ class Engine:
             yield from painting.paint(prepared.reference)
         yield RunReady(painting.finish(settings, time.monotonic() - started))
 
-    def _painting(self, loaded: LoadedImage, settings: Settings, folder: Path) -> Painting:
+    def _painting(
+        self, picture: Path, loaded: LoadedImage, settings: Settings, folder: Path
+    ) -> Painting:
+        from harmony.painting.record import read_painted_from
         from harmony.ui.painting import Painting
         from harmony.ui.run_files import run_recipe
         from harmony.ui.sample_cache import SampleCache
@@ -185,7 +192,8 @@ class Engine:
         model = self.model.get()
         scorer = None if self.scorer is None else LateScorer(self.scorer, self.encoder_name)
         encoder = "" if scorer is None else scorer.encoder_name
-        recipe = run_recipe(loaded, settings, model)
+        painted_from = read_painted_from(picture.read_bytes())
+        recipe = replace(run_recipe(loaded, settings, model), painted_from=painted_from)
         cache = SampleCache(self.cache, model, encoder)
         return Painting(model, scorer, cache, recipe, folder, self.pace)
 
@@ -205,7 +213,7 @@ class Engine:
         if self.model.state != "ready":
             return None
         loaded = read_image(picture)
-        looked_up = self._painting(loaded, settings, Path())
+        looked_up = self._painting(picture, loaded, settings, Path())
         if not looked_up.cache.holds(looked_up.recipe):
             return None
         painting, started = replace(looked_up, folder=new_folder()), time.monotonic()
@@ -222,7 +230,7 @@ class Engine:
         """
         from harmony.recipe import recipe_to_json
 
-        painting = self._painting(read_image(picture), settings, Path())
+        painting = self._painting(picture, read_image(picture), settings, Path())
         return json.loads(recipe_to_json(painting.recipe))
 
     @staticmethod

@@ -34,7 +34,13 @@ def build_engine(options: argparse.Namespace, gpu: Callable[..., Any]) -> Engine
     if is_zero_gpu():
         return _zero_engine(options, gpu, cache)
     if not options.gpus:
-        return _own_engine(options.model, options.device, cache, options.low_memory)
+        return standard_engine(
+            options.model,
+            options.device,
+            text_model=options.text_model,
+            cache=FileCache(cache),
+            low_memory=options.low_memory,
+        )
     # A worker sees one GPU only, which is "cuda" to it.
     make = functools.partial(_own_engine, options.model, "cuda", cache, options.low_memory)
     pool = WorkerPool(functools.partial(WorkerEngine, make), options.gpus)

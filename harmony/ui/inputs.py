@@ -9,10 +9,13 @@ from typing import Any
 
 import gradio as gr
 
+from harmony.painting.painter import Painter
 from harmony.ui import settings, texts
 from harmony.ui.coach import coach, elevation_sketch
+from harmony.ui.describe import PICTURE, Describe, build_describe
 from harmony.ui.examples import Example, example_row
 from harmony.ui.offers import cutout_choices
+from harmony.ui.texts import describe as describe_texts
 from harmony.ui.texts import dials as dial_texts
 
 
@@ -76,6 +79,7 @@ class Inputs:
     generate: gr.Button
     stop: gr.Button
     estimate: gr.HTML
+    describe: Describe | None = None
 
     @property
     def framing(self) -> list[gr.Component]:
@@ -260,9 +264,17 @@ def build_inputs(
     cutouts: Sequence[str],
     rules: Sequence[str],
     examples: Sequence[Example],
+    painter: Painter | None = None,
 ) -> Inputs:
     """Lay out the left side; call it inside a `gr.Column`."""
-    parts = _picture(examples)
+    describe = None
+    if painter is None:
+        parts = _picture(examples)
+    else:
+        with gr.Tabs(selected=PICTURE, elem_id="source") as tabs:
+            with gr.Tab(describe_texts.PICTURE_TAB, id=PICTURE):
+                parts = _picture(examples)
+            describe = build_describe(painter, tabs)
     parts |= _main_dials(start)
     with gr.Row(elem_id="run-row", elem_classes="run-row"):
         generate = gr.Button(texts.GENERATE, variant="primary", scale=3, elem_id="generate")
@@ -271,4 +283,4 @@ def build_inputs(
     with gr.Accordion(texts.ADVANCED, open=False, elem_id="advanced"):
         parts |= _advanced_run(start, rules)
         parts |= _advanced_picture(start, cutouts)
-    return Inputs(generate=generate, stop=stop, estimate=estimate, **parts)
+    return Inputs(generate=generate, stop=stop, estimate=estimate, describe=describe, **parts)

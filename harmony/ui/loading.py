@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harmony.painting.models import DEFAULT_MODEL
+from harmony.painting.painter import Painter
 from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from harmony.ui.inputs import Defaults
@@ -61,15 +63,24 @@ def load_ahead(engine: Engine, model: str) -> None:
 
 
 def standard_engine(
-    model: str, device: str, *, cache: FileCache | None = None, low_memory: bool = False
+    model: str,
+    device: str,
+    *,
+    text_model: str = DEFAULT_MODEL,
+    cache: FileCache | None = None,
+    low_memory: bool = False,
 ) -> Engine:
     """Return the engine for a model and a device.
 
     Args:
         model: A name or a folder, see `harmony.models.registry.load_model`.
         device: One of `DEVICES`.
+        text_model: What paints descriptions: an id of the hub, "id@revision" or a folder.
         cache: Where finished samples are kept; None keeps them in memory.
         low_memory: For SyncDreamer, see its `RuntimeSettings`.
+
+    Raises:
+        ValueError: There is no such text-to-image model.
     """
 
     def load_denoiser() -> MultiviewDenoiser:
@@ -91,6 +102,7 @@ def standard_engine(
         load_model=load_denoiser,
         load_scorer=load_scorer,
         rules=rules,
+        painter=Painter(text_model, device=device),
         cache=cache,
         encoder_name=SCORER,
         device_name=device,

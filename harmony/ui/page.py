@@ -19,6 +19,7 @@ from harmony.ui.actions import Actions
 from harmony.ui.api import Api
 from harmony.ui.chip import bind_chip
 from harmony.ui.compare import CompareActions, build_comparison
+from harmony.ui.describe_actions import DescribeActions, bind_describe, bind_describe_api
 from harmony.ui.dial_actions import DialActions, bind_dials
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
@@ -99,6 +100,7 @@ def build_demo(
                     cutouts=CUTOUTS,
                     rules=engine.rules,
                     examples=examples,
+                    painter=engine.painter,
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
                 results = build_results(**_first_paint(first, start))
@@ -109,6 +111,10 @@ def build_demo(
         # First, so that the endpoints get their names before handlers of the same name.
         bind_api(Api(engine, visits), inputs, results, turns)
         coach = bind_picture(actions, examples, turns)
+        if engine.painter is not None and inputs.describe is not None:
+            describe = DescribeActions(actions, inputs.describe, engine.painter, visits)
+            bind_describe_api(describe, turns)
+            bind_describe(describe, turns, coach)
         bind_run(actions, chip, turns)
         bind_modes(ModeActions(actions, chip))
         bind_dials(DialActions(actions), turns)

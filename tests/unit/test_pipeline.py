@@ -153,8 +153,6 @@ def test_bad_recipes_are_refused_before_the_reference_is_encoded(model):
 
 
 class _Scorer:
-    encoder_name = "fake"
-
     def __init__(self) -> None:
         self.seen: list[tuple[int, str]] = []
 

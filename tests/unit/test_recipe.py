@@ -29,7 +29,7 @@ from harmony.recipe import (
     recipe_to_json,
     validate_recipe,
 )
-from harmony.records import Guidance, Recipe, SamplerSettings
+from harmony.records import Guidance, PaintedFrom, Recipe, SamplerSettings
 from harmony.sampling import SAMPLERS
 from tests.fakes import FakeDenoiser
 
@@ -66,6 +66,16 @@ recipes = st.builds(
     weights_sha256=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
     object_name=names.map(lambda name: "a" + "".join(c for c in name if c.isprintable())),
     versions=st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=3),
+    painted_from=st.none()
+    | st.builds(
+        PaintedFrom,
+        prompt=st.sampled_from(["a red teapot", 'it\'s a "mug" -- $HOME']),
+        model=st.sampled_from(["stabilityai/sd-turbo", "my folder"]),
+        revision=st.none() | st.from_regex(r"[0-9a-f]{40}", fullmatch=True),
+        seed=st.integers(0, MAX_SEED),
+        num_steps=st.integers(1, 1000),
+        guidance_scale=st.floats(0, 100),
+    ),
 )
 
 
@@ -98,6 +108,21 @@ def test_the_command_line_says_the_same(recipe):
     assert options.object_name == recipe.object_name
     assert options.model == recipe.model
     assert options.cutout == ("none" if recipe.cutout == ALPHA else recipe.cutout)
+    painted = recipe.painted_from
+    if painted is None:
+        assert (options.pictures, options.prompts) == (["a b.png"], [])
+        return
+    assert (options.pictures, options.prompts) == ([], [painted.prompt])
+    model, _, revision = options.text_model.partition("@")
+    assert (model, revision or None) == (painted.model, painted.revision)
+    assert options.text_seed == painted.seed
+    assert options.text_steps == painted.num_steps
+    assert options.text_guidance == painted.guidance_scale
+
+
+def test_a_recipe_of_a_given_picture_is_written_as_before():
+    assert "painted_from" not in json.loads(recipe_to_json(RECIPE))
+    assert recipe_from_json(recipe_to_json(RECIPE)).painted_from is None
 
 
 def test_whole_numbers_and_floats_hash_alike():

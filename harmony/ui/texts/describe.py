@@ -1,0 +1,27 @@
+"""What visitors read about painting a picture from a description."""
+
+from __future__ import annotations
+
+PICTURE_TAB = "Picture"
+TAB = "Describe it"
+PROMPT = "What is the object?"
+PROMPT_HINT = "a red teapot"
+COUNT = "How many pictures"
+COUNTS = {"one": 1, "four": 4}
+SEED = "Seed of the first picture"
+START = "Paint"
+STOP = "Stop painting"
+CHOOSE = "Choose one; it becomes the picture"
+CAPTION = "Seed {seed}"
+LICENCE = "Painted by {model}. Licence: {licence}."
+LICENCE_LINK = "Painted by {model}. Licence: [{licence}]({url})."
+READY = "Weights are fetched at the first picture."
+BEGINNING = "Getting ready to paint …"
+NUMBERED = "Picture {index} of {count}: {text}"
+DONE = "Choose a picture."
+STOPPED = "Stopped; what was painted is kept."
+FAILED = "That did not work; what was painted is kept."
+NO_PAINTING = "Paint a picture first."
+FILES = "Painted pictures"
+"""Name of the list of pictures that `/describe` returns."""
+NAME = "Object name"
