@@ -20,6 +20,9 @@ def serve(options: argparse.Namespace) -> None:
     from harmony.serving.zero import find_gpu, is_zero_gpu
 
     gpu = find_gpu()
+    from harmony.ui.preload import import_ahead
+
+    import_ahead()
     from harmony.serving.access import read_users
     from harmony.serving.json_log import log_as_json
     from harmony.serving.lane import Lane

@@ -8,15 +8,13 @@ for every step count (diffusers' own DDIM assumes that they are `T // num_steps`
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
-from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from jaxtyping import Float
 from torch import Tensor
 
@@ -24,6 +22,13 @@ from harmony.guidance import branch_weights, guide
 from harmony.models.base import MultiviewDenoiser, NoiseSchedule
 from harmony.noise import SeededNoise
 from harmony.records import Condition, Guidance, SamplerSettings
+
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+    from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
+
+    Scheduler = DDIMScheduler | DPMSolverMultistepScheduler | UniPCMultistepScheduler
 
 MAX_STEPS = 1000
 VERSION = "2"
@@ -118,6 +123,8 @@ def _common(schedule: NoiseSchedule, alphas_cumprod: Float[Tensor, " S"]) -> dic
 
 def _ddim(schedule: NoiseSchedule, num_steps: int) -> DDIMScheduler:
     """DDIM (arXiv 2010.02502), Eq. 12 and 16."""
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
     alphas_cumprod = respaced_alphas_cumprod(schedule, num_steps)
     scheduler = DDIMScheduler(
         **_common(schedule, alphas_cumprod),
@@ -133,6 +140,9 @@ def _ddim(schedule: NoiseSchedule, num_steps: int) -> DDIMScheduler:
 
 def _dpm_solver(schedule: NoiseSchedule, num_steps: int) -> DPMSolverMultistepScheduler:
     """DPM-Solver++ (2M) (arXiv 2211.01095)."""
+    # Imports SciPy's statistics, which takes longer than a step.
+    from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+
     alphas_cumprod = respaced_alphas_cumprod(schedule, num_steps)
     return DPMSolverMultistepScheduler(
         **_common(schedule, alphas_cumprod), algorithm_type="dpmsolver++", solver_order=2
@@ -141,11 +151,11 @@ def _dpm_solver(schedule: NoiseSchedule, num_steps: int) -> DPMSolverMultistepSc
 
 def _unipc(schedule: NoiseSchedule, num_steps: int) -> UniPCMultistepScheduler:
     """UniPC (arXiv 2302.04867), order 2, B2(h)."""
+    from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
+
     alphas_cumprod = respaced_alphas_cumprod(schedule, num_steps)
     return UniPCMultistepScheduler(**_common(schedule, alphas_cumprod), solver_order=2)
 
-
-Scheduler = DDIMScheduler | DPMSolverMultistepScheduler | UniPCMultistepScheduler
 
 SAMPLERS: Mapping[str, Callable[[NoiseSchedule, int], Scheduler]] = {
     "ddim": _ddim,
@@ -238,6 +248,7 @@ def _walk(
     shape = (model.view_count, *model.latent_shape)
     visited = timesteps(model.schedule, settings.num_steps)
     last = settings.num_steps - 1
+    takes_eta = "eta" in inspect.signature(scheduler.step).parameters
     latents = noise.draw(shape).to(model.device) * scheduler.init_noise_sigma
     # The scheduler counts its own levels; the network is told the timestep behind each.
     for index, (level, timestep) in enumerate(
@@ -254,7 +265,7 @@ def _walk(
             model.schedule.alphas_cumprod[timestep],
             model.schedule.prediction_type,
         )
-        if isinstance(scheduler, DDIMScheduler) and settings.eta > 0:
+        if takes_eta and settings.eta > 0:
             fresh = torch.zeros_like(latents) if index == last else noise.draw(shape)
             stochastic = {"eta": settings.eta, "variance_noise": fresh.to(latents)}
         else:

@@ -6,6 +6,8 @@ between the stages in between is theirs. Nothing heavy is imported before it is 
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import tempfile
 import threading
@@ -94,7 +96,11 @@ class Engine:
     def preload(self) -> threading.Thread:
         """Load what a run needs, in the order in which it needs it, in a thread."""
         self.model.announce()
-        parts: list[Callable[[], Any]] = [self.model.get, lambda: self._cutouts.load(SHIPPED)]
+        parts: list[Callable[[], Any]] = [
+            self.model.get,
+            lambda: self._cutouts.load(SHIPPED),
+            functools.partial(importlib.import_module, "harmony.ui.painting"),
+        ]
         if self.scorer is not None:
             self.scorer.announce()
             parts.append(self.scorer.get)

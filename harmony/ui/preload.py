@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 logger = logging.getLogger(__name__)
+
+LIBRARIES = ("torch", "diffusers.schedulers.scheduling_ddim")
+"""The slowest imports of a first run; none of them takes part in building the page."""
+
+
+def import_ahead() -> threading.Thread:
+    """Import `LIBRARIES` in a thread, while the page's own are imported."""
+    return preload(functools.partial(importlib.import_module, name) for name in LIBRARIES)
 
 
 def preload(parts: Iterable[Callable[[], Any]]) -> threading.Thread:

@@ -156,7 +156,7 @@ def test_raft_with_a_wrong_hash_is_refused_or_replaced(monkeypatch: pytest.Monke
     said: list[str] = []
     estimator = load_flow("auto", torch.device("cpu"), said.append)
     assert estimator is not None
-    assert estimator.name == "lucas-kanade"
+    assert estimator.name == "dis"
     assert len(said) == 1
 
 

@@ -18,8 +18,8 @@ def loaded(monkeypatch):
     seen = []
 
     def recorder(name):
-        def load(folder, device):
-            seen.append((name, folder, device))
+        def load(folder, device, *, low_memory):
+            seen.append((name, folder, device, low_memory))
             return FakeDenoiser()
 
         return load
@@ -35,7 +35,8 @@ def test_the_table_names_both_models():
 @pytest.mark.parametrize("name", list(LOADERS))
 def test_a_name_loads_the_model_from_its_own_place(loaded, name):
     load_model(name, CPU)
-    assert loaded == [(name, None, CPU)]
+    load_model(name, CPU, low_memory=True)
+    assert loaded == [(name, None, CPU, False), (name, None, CPU, True)]
 
 
 @pytest.mark.parametrize("kind", list(LOADERS))
@@ -43,7 +44,7 @@ def test_a_folder_loads_the_kind_that_it_names(loaded, kind, tmp_path):
     (tmp_path / "card.json").write_text(json.dumps({"kind": kind, "width": 8}))
     load_model(tmp_path, CPU)
     load_model(str(tmp_path), CPU)
-    assert loaded == [(kind, tmp_path, CPU)] * 2
+    assert loaded == [(kind, tmp_path, CPU, False)] * 2
 
 
 def test_what_is_no_model_is_refused(loaded, tmp_path):
