@@ -217,6 +217,8 @@ class Actions:
             self.results.details: gr.update(visible=True),
             self.results.runs: self.run_choices(visit),
             self.results.recipe_file: gr.update(value=run.recipe_file),
+            # A button's own change fires anew whenever the page is drawn again.
+            self.results.shown: (run.id, run.samples[0].score),
         } | self.show_sample(sample)
 
     def show_sample(self, sample: SampleFiles) -> Updates:

@@ -51,7 +51,7 @@ def bind_modes(actions: ModeActions) -> None:
     gr.on(
         [
             *(dial.change for dial in (*dials, inputs.instances)),
-            *(inputs.picture.change, results.recipe_file.change),
+            *(inputs.picture.change, results.shown.change),
         ],
         actions.show,
         inputs=inputs.dials,
@@ -60,4 +60,4 @@ def bind_modes(actions: ModeActions) -> None:
         concurrency_limit=None,
         **quiet,
     )
-    results.recipe_file.change(actions.page.engine.status, outputs=actions.chip, **quiet)
+    results.shown.change(actions.page.engine.status, outputs=actions.chip, **quiet)

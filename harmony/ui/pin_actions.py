@@ -200,7 +200,7 @@ def bind_pins(actions: PinActions, demo: gr.Blocks, button: gr.Button, coach: di
     button.click(actions.pin, **changed)
     board.pin_rename(actions.rename, **changed)
     board.pin_remove(actions.remove, **changed)
-    page.results.recipe_file.change(actions.refresh, **changed)
+    page.results.shown.change(actions.refresh, **changed)
     board.pin_show(actions.show, outputs=page.parts, **QUIET)
     board.pin_again(
         actions.again,

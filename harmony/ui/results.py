@@ -33,6 +33,7 @@ class Results:
     recipe: gr.Code
     views_file: gr.DownloadButton
     recipe_file: gr.DownloadButton
+    shown: gr.State
     pin: gr.Button
     quality: gr.Radio
     reconstruct: gr.Button
@@ -47,7 +48,7 @@ class Results:
     def on_show(self) -> list[gr.Component | gr.Column]:
         """Everything that changes when another run is put on show."""
         return [
-            *(self.status, self.turntable, self.details, self.runs, self.recipe_file),
+            *(self.status, self.turntable, self.details, self.runs, self.recipe_file, self.shown),
             *(self.gallery, self.views_file, self.mesh_view, self.mesh_file),
             *(self.mesh_status, self.mesh_turntable),
         ]
@@ -139,6 +140,7 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
         recipe=recipe,
         views_file=views_file,
         recipe_file=recipe_file,
+        shown=gr.State(),
         pin=pin,
         **mesh,  # pyright: ignore[reportArgumentType]
     )

@@ -171,7 +171,7 @@ def bind_results(actions: Actions, turns: Turns) -> None:
         inputs=results.rename,
         outputs=[
             *(results.status, results.turntable, results.details, results.runs),
-            *(results.recipe_file, results.gallery, results.views_file),
+            *(results.recipe_file, results.shown, results.gallery, results.views_file),
             *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
         ],
         api_visibility="private",
@@ -199,7 +199,7 @@ def bind_sharing(actions: ShareActions, demo: gr.Blocks, coach: dict[str, Any]) 
         **quiet,
     ).success(**coach)
     # The recipe's file is set whenever another run is put on show.
-    results.recipe_file.change(
+    results.shown.change(
         actions.describe, outputs=[results.link, results.recipe, results.command], **quiet
     ).success(None, inputs=results.link, js=TO_ADDRESS_BAR, **quiet)
 
