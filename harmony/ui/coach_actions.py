@@ -117,7 +117,7 @@ def bind_coach(actions: CoachActions, shown: dict[str, Any]) -> None:
 def _bind_sketches(inputs: Inputs) -> None:
     for slider, name in ((inputs.foreground, "foreground"), (inputs.elevation_deg, "elevation")):
         tell = (
-            f"(value) => {{ window.dispatchEvent(new CustomEvent('harmony:{name}', "
-            "{ detail: Number(value) })); }"
+            f"(value) => {{ document.body.dataset.{name} = value; "
+            f"window.dispatchEvent(new CustomEvent('harmony:{name}', {{ detail: Number(value) }})); }}"
         )
         slider.change(None, inputs=slider, js=tell, api_visibility="private")

@@ -43,21 +43,32 @@ class ModeActions:
         return f"<p>{estimate_text(self.page.engine, settings)}</p>"
 
 
-def bind_modes(actions: ModeActions) -> None:
-    """Let the estimate follow the dials, the picture and what runs have measured."""
+def bind_modes(actions: ModeActions) -> dict[str, Any]:
+    """Let the estimate follow the dials, the picture and what runs have measured.
+
+    A dial that is dragged asks nothing before it is let go; the number of branches changes only at 0.
+
+    Returns:
+        How the estimate is shown after the dials were set by something else.
+    """
     inputs, results = actions.page.inputs, actions.page.results
-    dials = (inputs.rule, inputs.s1, inputs.s2, inputs.cfg_scale, inputs.num_steps)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    show: dict[str, Any] = {
+        "fn": actions.show,
+        "inputs": inputs.dials,
+        "outputs": inputs.estimate,
+        "concurrency_limit": None,
+        **quiet,
+    }
+    dragged = (inputs.s1, inputs.s2, inputs.cfg_scale)
     gr.on(
         [
-            *(dial.change for dial in (*dials, inputs.instances)),
+            *(dial.release for dial in dragged),
+            *(inputs.rule.change, inputs.num_steps.change, inputs.instances.change),
             *(inputs.picture.change, results.shown.change),
         ],
-        actions.show,
-        inputs=inputs.dials,
-        outputs=inputs.estimate,
         trigger_mode="always_last",
-        concurrency_limit=None,
-        **quiet,
+        **show,
     )
     results.shown.change(actions.page.engine.status, outputs=actions.chip, **quiet)
+    return show

@@ -179,8 +179,10 @@ def bind_results(actions: Actions, turns: Turns) -> None:
     )
 
 
-def bind_sharing(actions: ShareActions, demo: gr.Blocks, coach: dict[str, Any]) -> None:
-    """Links and recipes; `coach` shows the picture that a link names."""
+def bind_sharing(
+    actions: ShareActions, demo: gr.Blocks, coach: dict[str, Any], estimate: dict[str, Any]
+) -> None:
+    """Links and recipes; `coach` shows the picture that a link names, `estimate` the new dials."""
     inputs, results = actions.page.inputs, actions.page.results
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     demo.load(
@@ -191,13 +193,13 @@ def bind_sharing(actions: ShareActions, demo: gr.Blocks, coach: dict[str, Any]) 
             *(results.status, results.turntable, results.details),
         ],
         **quiet,
-    ).success(**coach)
+    ).success(**coach).success(**estimate)
     inputs.recipe.upload(
         actions.restore,
         inputs=[inputs.recipe, inputs.picture, *inputs.dials],
         outputs=inputs.dials,
         **quiet,
-    ).success(**coach)
+    ).success(**coach).success(**estimate)
     # The recipe's file is set whenever another run is put on show.
     results.shown.change(
         actions.describe, outputs=[results.link, results.recipe, results.command], **quiet

@@ -25,7 +25,11 @@ COLOURS = """(element, [column, row]) => new Promise((resolve, reject) => {
 })"""
 
 CONTRAST = """() => {
-  const rgba = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1]; };
+  const rgba = (text) => {
+    // color-mix() is told as color(srgb ...), with channels from 0 to 1.
+    const n = text.match(/[\\d.]+/g).map(Number), unit = text.startsWith("color(srgb") ? 255 : 1;
+    return [n[0] * unit, n[1] * unit, n[2] * unit, n[3] ?? 1];
+  };
   const light = ([r, g, b]) => {
     const [x, y, z] = [r, g, b].map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
     return 0.2126 * x + 0.7152 * y + 0.0722 * z;

@@ -16,10 +16,12 @@ pytestmark = pytest.mark.browser
 SERIOUS = ("serious", "critical")
 PARTS = ("Advanced settings", "Each view closely", "Recipe and link", "Pinned runs")
 TABS = 400
+# Gradio's own: the head of its passing notes is a button with a button in it.
+NOT_OURS = {"exclude": [".toast-header"]}
 
 
 def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, context=NOT_OURS).response["violations"]
     return [
         f"{entry['id']}: {node['html'][:160]} {node['failureSummary'][:160]}"
         for entry in found

@@ -64,6 +64,16 @@ def test_choosing_an_example_shows_its_result_at_once(browser: Browser, shown: s
     page.close()
 
 
+def until_quiet(page: Page) -> None:
+    """Wait until what opening the page asks the server for has been asked."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    seen = -1
+    while seen < len(asked):
+        seen = len(asked)
+        page.wait_for_timeout(1000)
+
+
 @pytest.fixture
 def opened(browser: Browser, shown: str) -> Iterator[Page]:
     """Open the page and wait until the map of its first example is there."""
@@ -74,6 +84,7 @@ def opened(browser: Browser, shown: str) -> Iterator[Page]:
     page.goto(shown)
     expect(page.locator(".mp-cell:enabled")).to_have_count(4)
     page.locator("#picture img").first.wait_for()
+    until_quiet(page)
     yield page
     page.close()
     assert errors == []

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -247,7 +248,9 @@ def test_a_closed_tab_takes_its_work_and_its_files_along(slow, picture):
     folder = Path(os.environ["GRADIO_TEMP_DIR"])
     before = set(folder.glob("visit-*"))
     calls = len(slow.model.calls)
-    asyncio.run(visit())
+    # The browser of other tests may already run an event loop in this thread.
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, visit()).result(PATIENCE)
     slow.until(slow.is_quiet)
     slow.until(lambda: set(folder.glob("visit-*")) == before)
     assert len(slow.model.calls) - calls < LONG - 10

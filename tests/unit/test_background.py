@@ -157,6 +157,7 @@ def test_a_model_on_demand_says_so_and_fails_clearly_offline(model, monkeypatch,
     def offline(*args, **kwargs):
         raise requests.ConnectionError("no route")
 
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
     monkeypatch.setattr(pooch, "retrieve", offline)
     said = []

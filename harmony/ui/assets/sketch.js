@@ -46,6 +46,6 @@ const follow = (event) => {
   if (Number.isFinite(event.detail)) show(event.detail);
 };
 window.addEventListener("harmony:elevation", follow);
-// Built anew whenever its part of the page is opened: the slider beside it knows better by then.
-const field = document.querySelector("#elevation input[type=number]");
-show(field ? Number(field.value) : props.value.elevation);
+// Built anew whenever its part of the page is opened; what happened before stands on the body.
+const { elevation } = document.body.dataset;
+show(elevation === undefined ? props.value.elevation : Number(elevation));

@@ -69,6 +69,7 @@ def test_a_full_disk_is_said_to_be(monkeypatch, tmp_path):
 
 def test_syncdreamer_s_checkpoint_is_looked_for_and_not_fetched(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     options = parse_options(["--model", "syncdreamer"])
     (online,) = doctor.check_syncdreamer(options)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
