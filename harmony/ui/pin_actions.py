@@ -28,6 +28,7 @@ from harmony.ui.texts import pins as texts
 from harmony.ui.visits import Run, Visit
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+LANE = "pins"
 
 
 class PinActions:
@@ -194,6 +195,9 @@ def bind_pins(actions: PinActions, demo: gr.Blocks, button: gr.Button, coach: di
     changed: dict[str, Any] = {
         "inputs": parts.kept,
         "outputs": [parts.board, parts.kept],
+        # One after the other: an answer may not come after that of a later event.
+        "concurrency_id": LANE,
+        "concurrency_limit": 1,
         **QUIET,
     }
     demo.load(actions.refresh, **changed)
