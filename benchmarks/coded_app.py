@@ -14,6 +14,7 @@ from torch import Tensor
 from harmony.models.base import MultiviewDenoiser
 from harmony.records import Branch, Condition, ReferenceImage
 from harmony.ui import loading
+from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from tests.page_fakes import PageDenoiser, PixelScorer
 
@@ -38,12 +39,12 @@ def coded_engine(step_seconds: float) -> Callable[..., Engine]:
         torch.set_num_threads(1)
         return CodedDenoiser(step_seconds)
 
-    def engine(model: str, device: str, **options: object) -> Engine:
+    def engine(model: str, device: str, *, cache: FileCache, **_: object) -> Engine:
         return Engine(
             model_name="coded",
             load_model=load,
             load_scorer=PixelScorer,  # pyright: ignore[reportArgumentType]
-            **options,  # pyright: ignore[reportArgumentType]
+            cache=cache,
         )
 
     return engine

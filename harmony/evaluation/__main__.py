@@ -60,7 +60,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--metrics", default=",".join(METRICS), help="beside PSNR; commas between")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="CLIP model of the CD score")
     parser.add_argument("--flow", choices=FLOW_CHOICES, default=AUTO)
-    parser.add_argument("--lpips", type=Path, metavar="DIR", help="folder with VGG and LPIPS files")
+    parser.add_argument(
+        "--lpips",
+        type=Path,
+        metavar="DIR",
+        help="folder with VGG and LPIPS files; default: fetched",
+    )
     parser.add_argument("--reconstruct", action="store_true", help="also make and measure meshes")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     # The thread count changes the last bits of a sum, so it is fixed and not the machine's.
@@ -131,7 +136,7 @@ def _instruments(
     return Instruments(
         scorer=CDScorer.load(options.encoder, device) if "cd" in chosen else None,
         flow=load_flow(options.flow, device, say) if "e_flow" in chosen else None,
-        lpips=load_lpips(options.lpips, device) if "lpips" in chosen else None,
+        lpips=load_lpips(options.lpips, device, say) if "lpips" in chosen else None,
         reconstructs=options.reconstruct,
         ssim="ssim" in chosen,
     )

@@ -114,7 +114,7 @@ def _load_dis() -> Pair:
 
 
 @contextmanager
-def _network_timeout(seconds: float) -> Iterator[None]:
+def network_timeout(seconds: float) -> Iterator[None]:
     """Let new connections fail after `seconds` without an answer."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
@@ -128,7 +128,7 @@ def _load_raft(device: torch.device) -> Pair:
     from torchvision.models.optical_flow import Raft_Large_Weights, raft_large
 
     weights = Raft_Large_Weights.C_T_V1  # the original "things" weights
-    with _network_timeout(FETCH_SECONDS):
+    with network_timeout(FETCH_SECONDS):
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     network: Any = raft_large(weights=None, progress=False)
     network.load_state_dict(state)

@@ -34,10 +34,10 @@ class Shot:
 SHOTS = (
     Shot(2352, "cup cake", 20.0, 30.0),
     Shot(3167, "taxi", 230.0, 30.0),
-    Shot(3293, "television", 235.0, 20.0),
+    Shot(2636, "pottery", 20.0, 30.0),
     Shot(1377, "market stand", 35.0, 30.0),
-    Shot(3262, "armchair", 125.0, 30.0),
-    Shot(1167, "puffer fish", 50.0, 10.0),
+    Shot(2360, "stone lantern", 20.0, 30.0),
+    Shot(2831, "hat", 30.0, 30.0),
     Shot(2225, "biplane", 315.0, 30.0),
 )
 

@@ -152,7 +152,10 @@ class FileCache:
         self._used -= 0 if files is None else _size(files)
 
     def _tidy(self, folder: Path, *, keep: Path) -> None:
-        """Remove what is too old, then the longest unused until the rest fits."""
+        """Remove what is too old, then the longest unused until the rest fits.
+
+        A clock that was set back leaves files from the future; they are as untrue as very old ones.
+        """
         now, found = time.time(), []
         for file in folder.iterdir():
             if file.suffix not in {ENDING, UNFINISHED}:
@@ -164,11 +167,11 @@ class FileCache:
         entries = sorted(item for item in found if item[2].suffix == ENDING)
         total = sum(size for _, size, _ in entries)
         for used_at, size, file in entries:
-            if file != keep and (now - used_at > self._max_age or total > self._disk_bytes):
+            if file != keep and (abs(now - used_at) > self._max_age or total > self._disk_bytes):
                 file.unlink(missing_ok=True)
                 total -= size
         for used_at, _, file in found:
-            if file.suffix == UNFINISHED and now - used_at > UNFINISHED_SECONDS:
+            if file.suffix == UNFINISHED and abs(now - used_at) > UNFINISHED_SECONDS:
                 file.unlink(missing_ok=True)
 
 

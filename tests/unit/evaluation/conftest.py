@@ -1,13 +1,26 @@
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from harmony.scoring import CDScorer
 from tests.tiny_clip import save_tiny_clip
 
 SIDE = 32
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the tests' machine neither have nor get the weights of LPIPS and RAFT."""
+
+    def no_network(*_: object, **__: object) -> None:
+        raise URLError("no route")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
 
 
 def draw_view(view: int, shade: int) -> Image.Image:

@@ -16,7 +16,7 @@ from harmony.evaluation.flow import (
     neighbour_flows,
 )
 from harmony.evaluation.metrics import flow_error
-from harmony.evaluation.perceptual import build_lpips, load_lpips
+from harmony.evaluation.perceptual import LINEAR_SHA256, build_lpips, load_lpips
 
 
 def blob(x: float, y: float, side: int = 48) -> torch.Tensor:
@@ -143,7 +143,7 @@ def test_damaged_lpips_weights_are_named(tmp_path: Path) -> None:
     for name in ("vgg16-397923af.pth", "vgg.pth"):
         (tmp_path / name).write_bytes(b"half a downl")
     with pytest.raises(ValueError, match=r"vgg16-397923af.pth is damaged"):
-        load_lpips(tmp_path, torch.device("cpu"))
+        load_lpips(tmp_path, torch.device("cpu"), print)
 
 
 def test_raft_with_a_wrong_hash_is_refused_or_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,31 @@ def test_every_level_of_lpips_counts() -> None:
         assert float(build_lpips(state, less, torch.device("cpu"))(x, y)) < full
 
 
-def test_lpips_without_files_is_not_available(tmp_path) -> None:
-    assert load_lpips(None, torch.device("cpu")) is None
+def test_lpips_without_files_or_network_is_not_available(tmp_path) -> None:
+    said: list[str] = []
+    assert load_lpips(None, torch.device("cpu"), said.append) is None
+    assert said == [
+        "LPIPS is not available: its weights could not be fetched (<urlopen error no route>)."
+    ]
     with pytest.raises(ValueError, match="vgg16"):
-        load_lpips(tmp_path, torch.device("cpu"))
+        load_lpips(tmp_path, torch.device("cpu"), print)
+
+
+def test_lpips_weights_are_fetched_once_and_checked(monkeypatch, tmp_path) -> None:
+    vgg, linear = vgg_states()
+    asked: list[tuple[str, str | None]] = []
+
+    def fetch(url: str, to: str, hash_prefix: str | None = None, progress: bool = True) -> None:
+        asked.append((url.rsplit("/", 1)[1], hash_prefix))
+        Path(to).parent.mkdir(parents=True, exist_ok=True)
+        torch.save(vgg if "vgg16" in url else linear, to)
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    x, y = blob(10, 12, side=32)[None], blob(20, 14, side=32)[None]
+    expected = build_lpips(vgg, linear, torch.device("cpu"))(x, y)
+    for _ in range(2):
+        measure = load_lpips(None, torch.device("cpu"), print)
+        assert measure is not None
+        assert torch.equal(measure(x, y), expected)
+    assert asked == [("vgg16-397923af.pth", "397923af"), ("vgg.pth", LINEAR_SHA256)]

@@ -82,15 +82,25 @@ def test_the_longest_unused_goes_when_the_disk_is_full(tmp_path):
     assert entries(tmp_path) == ["a", "c"]
 
 
-def test_old_entries_and_leftovers_go_and_strangers_stay(tmp_path):
+@pytest.mark.parametrize("set_by", [1, -1], ids=["forward", "back"])
+def test_old_entries_and_leftovers_go_and_strangers_stay_whenever_the_clock_is(tmp_path, set_by):
     cache = FileCache(tmp_path, max_age_seconds=100)
     cache.put(A, FILES)
     for name in ("x.unfinished", "stranger.txt", f"{A}.entry"):
         (tmp_path / name).touch()
-        put_old(tmp_path / name, 9999)
+        put_old(tmp_path / name, 9999 * set_by)
     (tmp_path / "y.unfinished").touch()
     cache.put(B, FILES)
     assert {f.name for f in tmp_path.iterdir()} == {"stranger.txt", "y.unfinished", f"{B}.entry"}
+
+
+def test_an_entry_from_the_near_future_is_an_entry(tmp_path):
+    FileCache(tmp_path).put(A, FILES)
+    put_old(tmp_path / f"{A}.entry", -50)
+    cache = FileCache(tmp_path, max_age_seconds=100)
+    assert cache.get(A) == FILES
+    cache.put(B, FILES)
+    assert entries(tmp_path) == ["a", "b"]
 
 
 def test_a_folder_that_cannot_be_written_costs_no_result(tmp_path):
