@@ -111,7 +111,7 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
         image_mode=None,
         format="png",
         sources=["upload", "webcam", "clipboard"],
-        height=260,
+        height=210,
         placeholder=texts.PICTURE_HINT,
         alt_text=texts.PICTURE,
         buttons=[],
