@@ -206,6 +206,14 @@ def bind_sharing(
     ).success(None, inputs=results.link, js=TO_ADDRESS_BAR, **quiet)
 
 
+UNTIL_UNFOLDED = """async () => {
+  const there = () => document.querySelector("#mesh-view");
+  for (let turn = 0; turn < 100 && !there(); turn += 1) await new Promise((go) => setTimeout(go, 50));
+  await new Promise((go) => setTimeout(go, 300));
+}"""
+"""The viewer takes a moment to be built; a value that comes with it is lost."""
+
+
 def bind_mesh(actions: MeshActions, turns: Turns) -> None:
     """The mesh and its files."""
     results = actions.results
@@ -223,7 +231,9 @@ def bind_mesh(actions: MeshActions, turns: Turns) -> None:
         show_progress_on=results.mesh_status,
     )
     unfolded = built.success(actions.unfold, outputs=results.mesh_view, **quiet)
-    unfolded.then(actions.show, outputs=results.mesh_view, **quiet)
+    unfolded.then(None, js=UNTIL_UNFOLDED, **quiet).then(
+        actions.show, outputs=results.mesh_view, **quiet
+    )
     built.failure(actions.failed, outputs=shown, **quiet)
     results.mesh_stop.click(actions.stopped, outputs=shown, cancels=built, **quiet)
     results.mesh_format.input(

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from benchmarks.load import STEP_SECONDS, Load
 from benchmarks.served import served
 
-OPTIONS = argparse.Namespace(visitors=4, minutes=0.1, steps=3)
+OPTIONS = argparse.Namespace(visitors=4, minutes=0.1, steps=3, model="")
 PATIENCE = 120
 
 
