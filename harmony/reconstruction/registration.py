@@ -39,6 +39,8 @@ class RegistrationSettings:
         limit: Misses above this count like a displacement of this size only.
         points: Outline points of each view.
         samples: Points along each ray, then again around the best.
+        coherent: Views with a residual up to this agree and stay as they are. On ten objects of our
+            own it was at most .013 for true views and at least .2 for views displaced a little.
     """
 
     rounds: int = 5
@@ -51,6 +53,7 @@ class RegistrationSettings:
     limit: float = 6.0
     points: int = 160
     samples: int = 40
+    coherent: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -132,21 +135,26 @@ def displacements(
     """Return each view's displacement (column, row) at its control points, and the residual.
 
     A registered picture shows at y what the view shows at y + displacement(y); units are pixels
-    of a 256-pixel picture. The residual is that of `Registration`, before the last step.
+    of a 256-pixel picture. A step may overshoot where outlines are thin: of all rounds, and of the
+    views as they were, those displacements are returned whose residual (`Registration`) is least.
     """
     count, size = photographs.alpha.shape[:2]
     silhouettes = torch.from_numpy(signed_silhouettes(photographs.alpha))[:, None]
     precision = torch.linalg.inv(_prior(settings))
     nodes = torch.zeros((count, 2, settings.nodes, settings.nodes))
-    residual = 0.0
-    for number in range(settings.rounds):
-        on_round(number / settings.rounds)
+    best, least = nodes, float("inf")
+    for number in range(settings.rounds + 1):
+        on_round(number / (settings.rounds + 1))
         current = _displaced(silhouettes, nodes)[:, 0]
         outline = _outline_points(current, settings.points)
         misses = _misses(current, outline, photographs.cameras, settings)
         residual = float(-(misses.gap + settings.slack).sum()) / len(outline.view) * 256 / size
+        if residual < least:
+            best, least = nodes, residual
+        if number == 0 and residual <= settings.coherent:
+            break
         nodes = _step(nodes, misses, current, precision, settings, 256 / size)
-    return nodes, residual
+    return best, least
 
 
 def _prior(settings: RegistrationSettings) -> Float[Tensor, "p p"]:

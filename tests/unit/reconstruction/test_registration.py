@@ -76,6 +76,15 @@ def test_pictures_move_with_their_masks(clean):
     assert moved.alpha.max() <= 1
 
 
+@pytest.mark.parametrize("far", [0, 1, 9])
+def test_no_round_makes_it_worse(clean, far):
+    """Nine pixels is farther than the steps can see; then the views stay as they are or better."""
+    views = shifted(clean, [far * (-1) ** index for index in range(16)])
+    _, before = displacements(views, replace(RegistrationSettings(), rounds=0))
+    _, after = displacements(views, RegistrationSettings())
+    assert after <= before
+
+
 def test_raising_stops_it(clean):
     class Stopped(Exception):  # noqa: N818
         pass
