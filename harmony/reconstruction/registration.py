@@ -151,7 +151,7 @@ def displacements(
         residual = float(-(misses.gap + settings.slack).sum()) / len(outline.view) * 256 / size
         if residual < least:
             best, least = nodes, residual
-        if number == 0 and residual <= settings.coherent:
+        if number == settings.rounds or (number == 0 and residual <= settings.coherent):
             break
         nodes = _step(nodes, misses, current, precision, settings, 256 / size)
     return best, least

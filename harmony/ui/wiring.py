@@ -200,7 +200,6 @@ def bind_sharing(
         outputs=inputs.dials,
         **quiet,
     ).success(**coach).success(**estimate)
-    # The recipe's file is set whenever another run is put on show.
     results.shown.change(
         actions.describe, outputs=[results.link, results.recipe, results.command], **quiet
     ).success(None, inputs=results.link, js=TO_ADDRESS_BAR, **quiet)

@@ -94,8 +94,7 @@ def submit(server: Server, tmp_path: Path, picture: Path, num_steps: int):
 def test_health_size_limit_and_a_clean_end(start, tmp_path, picture):
     server = start("--max-queue", "5")
     state = server.state()
-    assert (state["status"], state["model"], state["model_state"])[:2] == ("ok", "fake")
-    assert state["model_state"] in ("asleep", "loading", "ready")
+    assert (state["status"], state["model"]) == ("ok", "fake")
     assert (state["running"], state["waiting"], state["max_waiting"]) == (0, 0, 5)
     page = httpx.get(server.url, timeout=PATIENCE)
     assert "HarmonyView" in page.text
@@ -103,6 +102,7 @@ def test_health_size_limit_and_a_clean_end(start, tmp_path, picture):
     assert huge.status_code == 413
     done = submit(server, tmp_path, picture, 4).result(timeout=PATIENCE)
     assert done[0]["done"]
+    assert server.state()["model_state"] == "ready"
     assert any(server.files.iterdir())
     assert server.end() == 0
     assert list(server.files.iterdir()) == []
