@@ -16,6 +16,7 @@ from harmony.ui.actions import Actions, Updates, settings_from
 from harmony.ui.clock import Clock
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import RunReady, Stage, Step
+from harmony.ui.fold import fold
 from harmony.ui.settings import Settings
 from harmony.ui.status import status_html, waiting_html
 from harmony.ui.strips import data_url, file_url
@@ -68,7 +69,7 @@ def choices(visit: Visit | None = None) -> list[tuple[str, str]]:
 
 def build_comparison() -> Comparison:
     """Lay out the comparison."""
-    with gr.Accordion(texts.COMPARE, open=False, elem_id="compare"):
+    with fold(texts.COMPARE, "compare"):
         gr.Markdown(texts.COMPARE_INFO, elem_classes="fine-print")
         with gr.Row():
             left = gr.Dropdown(

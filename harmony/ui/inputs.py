@@ -14,6 +14,7 @@ from harmony.ui import settings, texts
 from harmony.ui.coach import coach, elevation_sketch
 from harmony.ui.describe import PICTURE, Describe, build_describe
 from harmony.ui.examples import Example, example_row
+from harmony.ui.fold import fold
 from harmony.ui.offers import cutout_choices
 from harmony.ui.texts import describe as describe_texts
 from harmony.ui.texts import dials as dial_texts
@@ -280,7 +281,7 @@ def build_inputs(
         generate = gr.Button(texts.GENERATE, variant="primary", scale=3, elem_id="generate")
         stop = gr.Button(texts.STOP, interactive=False, scale=1, min_width=90, elem_id="stop")
     estimate = gr.HTML(elem_id="estimate", js_on_load=None)
-    with gr.Accordion(texts.ADVANCED, open=False, elem_id="advanced"):
+    with fold(texts.ADVANCED, "advanced"):
         parts |= _advanced_run(start, rules)
         parts |= _advanced_picture(start, cutouts)
     return Inputs(generate=generate, stop=stop, estimate=estimate, describe=describe, **parts)

@@ -167,14 +167,10 @@ class PinActions:
         }
 
 
-OPEN_COMPARISON = """async () => {
+OPEN_COMPARISON = """() => {
   const box = document.querySelector("#compare");
   const head = box.querySelector("button.label-wrap");
   if (!head.classList.contains("open")) head.click();
-  // A closed part of the page is built when it is opened.
-  for (let turn = 0; turn < 50 && !document.querySelector("#compare-start"); turn += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
   document.querySelector("#compare-start").click();
   box.scrollIntoView({ block: "start" });
 }"""

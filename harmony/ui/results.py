@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from harmony.ui import settings, texts
+from harmony.ui.fold import fold
 from harmony.ui.inspector import inspector
 from harmony.ui.mesh_turntable import mesh_turntable
 from harmony.ui.sharing_view import build_sharing, contents_html
@@ -115,7 +116,7 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
             gallery = inspector(elem_id="gallery")
             gr.Markdown(texts.CD_EXPLAINED, elem_classes="fine-print")
         link, command, recipe = build_sharing()
-        with gr.Accordion(texts.MEASURE, open=False, elem_id="measure"):
+        with fold(texts.MEASURE, "measure"):
             rename = gr.Textbox(
                 "object",
                 label=texts.OBJECT_NAME,

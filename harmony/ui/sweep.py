@@ -17,6 +17,7 @@ from harmony.ui.clock import Clock
 from harmony.ui.errors import in_plain_words
 from harmony.ui.events import RunReady, Step
 from harmony.ui.examples import Example, chosen_example
+from harmony.ui.fold import fold
 from harmony.ui.parameter_map import (
     GRIDS,
     MapCell,
@@ -51,8 +52,7 @@ class Sweep:
 def build_sweep() -> Sweep:
     """Lay out the map.
 
-    It stands outside of the panel, whose contents a closed panel leaves out of the page: the map of
-    an example answers the dials.
+    It stands outside of the panel, which may be shut: the map of an example answers the dials.
     """
     view = gr.HTML(
         value=map_value((), (), {}),
@@ -62,7 +62,7 @@ def build_sweep() -> Sweep:
         label=texts.MAP,
         elem_id="map-view",
     )
-    with gr.Accordion(texts.MAP_OWN, open=False, elem_id="map") as panel:
+    with fold(texts.MAP_OWN, "map") as panel:
         gr.Markdown(texts.MAP_INFO, elem_classes="fine-print")
         grid = gr.Radio(list(GRIDS), value="3 × 3", label=texts.MAP_SIZE, elem_id="map-size")
         start = gr.Button(texts.MAP_START, elem_id="map-start")

@@ -77,6 +77,14 @@ def test_all_work_of_the_model_goes_through_one_lane():
     )
 
 
+@pytest.mark.parametrize("part", ["advanced", "measure", "map", "compare"])
+def test_parts_with_controls_are_built_with_the_page(config, part):
+    """What is only built when it is opened overwrites what is entered at once."""
+    (found,) = [c["props"] for c in config["components"] if c["props"].get("elem_id") == part]
+    assert not found["open"]
+    assert found["open"] is not False
+
+
 def test_building_the_page_loads_no_model():
     engine = fake_engine()
     build_demo(engine)
