@@ -103,10 +103,10 @@ class Actions:
         return self.engine.suggest_name(Path(picture), Framing(*framing))
 
     @in_plain_words
-    def draw_seed(self, wanted: bool, first_seed: int) -> int:
+    def draw_seed(self, wanted: bool) -> Any:
         """Return a new random seed where one is wanted."""
         if not wanted:
-            return first_seed
+            return gr.skip()
         return secrets.randbelow(settings.MAX_SEED - settings.MAX_INSTANCES)
 
     @in_plain_words

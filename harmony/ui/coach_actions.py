@@ -16,6 +16,7 @@ from harmony.ui.actions import Actions, Updates
 from harmony.ui.coach import SHOWN_SIDE, Look, coach_value
 from harmony.ui.errors import in_plain_words
 from harmony.ui.inputs import Inputs
+from harmony.ui.late_answer import LateAnswer
 from harmony.ui.settings import Framing
 from harmony.ui.texts import coach as texts
 
@@ -102,15 +103,18 @@ def bind_coach(actions: CoachActions, shown: dict[str, Any]) -> None:
         shown: How `CoachActions.show` is called.
     """
     inputs = actions.page.inputs
-    inputs.cutout_view.mended(  # pyright: ignore[reportAttributeAccessIssue]
-        actions.mend,
+    late, mended = LateAnswer([inputs.picture]), inputs.cutout_view.mended  # pyright: ignore[reportAttributeAccessIssue]
+    late.note(mended)
+    asked = mended(
+        late.holding(actions.mend),
         inputs=[inputs.picture, *inputs.framing],
-        outputs=inputs.picture,
+        outputs=late.held,
         concurrency_id=shown["concurrency_id"],
         concurrency_limit=1,
         api_visibility="private",
         show_progress="hidden",
-    ).success(**shown)
+    )
+    late.settle(asked).success(**shown)
     _bind_sketches(inputs)
 
 

@@ -72,7 +72,6 @@ class MeshActions:
         text = " ".join([done_text(mesh), *([mesh_texts.AGAIN] if again else [])])
         return self.buttons(running=False) | {
             self.results.mesh_status: status_html(text),
-            self.results.mesh_format: "glb",
             self.results.mesh_file: self._download(mesh.files, "glb"),
             self.results.mesh_turntable: gr.update(
                 value=mesh_turntable_value(sample.strip, mesh.strips, mesh.report), visible=True
@@ -91,6 +90,16 @@ class MeshActions:
         """Put the finished mesh on show."""
         files = self.visits.of(session_of(request)).mesh
         return files.get("glb") if files else None
+
+    @in_plain_words
+    def offer(self, request: gr.Request, mesh_format: str) -> Any:
+        """Offer the finished mesh in the format that is chosen by now; it is there as GLB already."""
+        files = self.visits.of(session_of(request)).mesh
+        if files is None or mesh_format == "glb":
+            return gr.skip()
+        return self._download(
+            files, settings.choice(texts.MESH_FORMAT, mesh_format, settings.MESH_FORMATS)
+        )
 
     @in_plain_words
     def choose_format(self, request: gr.Request, mesh_format: str) -> Iterator[Updates]:

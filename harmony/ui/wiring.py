@@ -18,6 +18,7 @@ from harmony.ui.compare import CompareActions
 from harmony.ui.errors import in_plain_words
 from harmony.ui.examples import Example, chosen_example
 from harmony.ui.inputs import Inputs
+from harmony.ui.late_answer import LateAnswer
 from harmony.ui.mesh_actions import MeshActions
 from harmony.ui.results import Results
 from harmony.ui.share_actions import ShareActions
@@ -25,7 +26,7 @@ from harmony.ui.sharing_view import TO_ADDRESS_BAR
 from harmony.ui.sweep import SweepActions
 from harmony.ui.turns import Turns
 
-CUTOUT_LANE = "cutout"
+CUTOUT_LANE, FORMAT_LANE = "cutout", "mesh format"
 
 
 def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) -> dict[str, Any]:
@@ -63,12 +64,7 @@ def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) ->
         api_visibility="private",
         show_progress="hidden",
     ).success(**shown)
-    inputs.suggest.click(
-        **turns.of(actions.suggest_name, plans.name, plans.toast),
-        inputs=[inputs.picture, *inputs.framing],
-        outputs=inputs.object_name,
-        api_visibility="private",
-    )
+    _bind_suggestion(actions, turns)
     inputs.rule.change(
         lambda rule: (
             gr.update(visible=rule == "cfg"),
@@ -82,6 +78,23 @@ def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) ->
     return shown
 
 
+def _bind_suggestion(actions: Actions, turns: Turns) -> None:
+    """A suggestion may have to wait for its turn; a name typed meanwhile goes before it."""
+    inputs = actions.inputs
+    late = LateAnswer([inputs.object_name])
+    late.note(inputs.suggest.click)
+    late.settle(
+        inputs.suggest.click(
+            **turns.of(late.holding(actions.suggest_name), plans.name, plans.toast),
+            inputs=[inputs.picture, *inputs.framing],
+            outputs=late.held,
+            api_visibility="private",
+            show_progress="minimal",
+            show_progress_on=inputs.object_name,
+        )
+    )
+
+
 def bind_run(actions: Actions, chip: gr.Markdown, turns: Turns) -> None:
     """Generate, Stop, and what is on show."""
     inputs, results = actions.inputs, actions.results
@@ -89,7 +102,7 @@ def bind_run(actions: Actions, chip: gr.Markdown, turns: Turns) -> None:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     drawn = inputs.generate.click(
         actions.draw_seed,
-        inputs=[inputs.random_seed, inputs.first_seed],
+        inputs=inputs.random_seed,
         outputs=inputs.first_seed,
         **quiet,
     )
@@ -185,15 +198,15 @@ def bind_sharing(
     """Links and recipes; `coach` shows the picture that a link names, `estimate` the new dials."""
     inputs, results = actions.page.inputs, actions.page.results
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    demo.load(
-        actions.open_link,
+    late = LateAnswer([inputs.picture, *inputs.dials])
+    late.note(demo.load)
+    opened = demo.load(
+        late.holding(actions.open_link),
         inputs=inputs.dials,
-        outputs=[
-            *(inputs.picture, *inputs.dials),
-            *(results.status, results.turntable, results.details),
-        ],
+        outputs=[late.held, results.status, results.turntable, results.details],
         **quiet,
-    ).success(**coach).success(**estimate)
+    )
+    late.settle(opened).success(**coach).success(**estimate)
     inputs.recipe.upload(
         actions.restore,
         inputs=[inputs.recipe, inputs.picture, *inputs.dials],
@@ -218,7 +231,7 @@ def bind_mesh(actions: MeshActions, turns: Turns) -> None:
     results = actions.results
     shown = [
         *(results.reconstruct, results.mesh_stop, results.mesh_status, results.mesh_file),
-        *(results.mesh_format, results.mesh_turntable),
+        results.mesh_turntable,
     ]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     built = results.reconstruct.click(
@@ -233,13 +246,17 @@ def bind_mesh(actions: MeshActions, turns: Turns) -> None:
     unfolded.then(None, js=UNTIL_UNFOLDED, **quiet).then(
         actions.show, outputs=results.mesh_view, **quiet
     )
+    # One after the other: the last choice of a format is the last answer.
+    in_order: dict[str, Any] = {"concurrency_id": FORMAT_LANE, "concurrency_limit": 1, **quiet}
+    built.success(actions.offer, inputs=results.mesh_format, outputs=results.mesh_file, **in_order)
     built.failure(actions.failed, outputs=shown, **quiet)
     results.mesh_stop.click(actions.stopped, outputs=shown, cancels=built, **quiet)
     results.mesh_format.input(
         actions.choose_format,
         inputs=results.mesh_format,
         outputs=[results.mesh_status, results.mesh_file],
-        **quiet,
+        trigger_mode="always_last",
+        **in_order,
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
+
+JOIN = "**/gradio_api/queue/join*"
+"""Where a page asks the server for something."""
 
 
 def give_picture(page: Page, picture: Path) -> None:
@@ -28,3 +31,22 @@ def generate(page: Page) -> None:
 
 def cards(page: Page) -> Locator:
     return page.locator(".tt-card")
+
+
+class Held:
+    """Questions to the server that are on their way until they are let go."""
+
+    def __init__(self, page: Page) -> None:
+        self.routes, self.free = list[Route](), False
+        page.route(JOIN, self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self.free:
+            route.continue_()
+        else:
+            self.routes.append(route)
+
+    def let_go(self) -> None:
+        self.free = True
+        for route in self.routes:
+            route.continue_()

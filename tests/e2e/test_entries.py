@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.conftest import Live
-from tests.e2e.road import generate, give_picture
+from tests.e2e.road import JOIN, Held, generate, give_picture, set_number
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +27,9 @@ SLOW_FRAMES = """(() => {
   };
 })()"""
 """A machine so busy that no animation frame comes before it is let through."""
+
+WORKING = re.compile(r"\d\.\ds")
+"""The clock that a control shows while its answer is awaited."""
 
 
 def text_of(page: Page, block: str) -> Locator:
@@ -65,3 +69,36 @@ def test_another_name_to_score_by_stays(slow: Page, picture: Path):
     give_picture(slow, picture)
     generate(slow)
     open_and_fill(slow, "Measure the CD score for another name", {"rename": "a very large egg"})
+
+
+@pytest.mark.parametrize("typed", [None, "brass kettle"])
+def test_a_suggestion_does_not_replace_what_was_typed_meanwhile(
+    page: Page, picture: Path, typed: str | None
+):
+    give_picture(page, picture)
+    page.get_by_role("button", name="Advanced settings").click()
+    held, name = Held(page), page.locator("#object-name")
+    with page.expect_request(JOIN):
+        page.get_by_role("button", name="Suggest a name").click()
+    if typed is not None:
+        text_of(page, "object-name").fill(typed)
+    expect(name).to_contain_text(WORKING)
+    held.let_go()
+    expect(name).not_to_contain_text(WORKING)
+    expect(text_of(page, "object-name")).to_have_value(typed or "disc")
+
+
+def test_a_link_does_not_replace_what_was_set_before_the_server_answered(
+    browser: Browser, live: Live
+):
+    page = browser.new_page()
+    held = Held(page)
+    with page.expect_request(JOIN):
+        page.goto(f"{live.url}?s1=0.7&num_steps=9&object_name=egg")
+    page.get_by_role("button", name="Advanced settings").click()
+    set_number(page, "s1", 3.3)
+    held.let_go()
+    expect(page.locator("#steps input[type=number]")).to_have_value("9")
+    expect(text_of(page, "object-name")).to_have_value("egg")
+    expect(page.locator("#s1 input[type=number]")).to_have_value("3.3")
+    page.close()

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from harmony.ui.examples import load_examples
 from harmony.ui.precompute import main
 from tests.e2e.look import colours_of_view
+from tests.e2e.road import JOIN, Held
 from tests.page_fakes import fake_engine
 
 pytestmark = pytest.mark.browser
@@ -158,3 +159,24 @@ def test_the_map_is_coloured_by_what_one_chooses(opened: Page):
 def test_another_picture_takes_the_map_away(opened: Page, picture: Path):
     opened.locator("#picture input[type=file]").set_input_files(picture)
     expect(opened.locator(".mp-cell")).to_have_count(0)
+
+
+def test_a_picture_brought_before_the_page_has_answered_stays(
+    browser: Browser, shown: str, picture: Path, tmp_path: Path
+):
+    """Neither the picture nor the name and the camera of the example take its place."""
+    mine = shutil.copy(picture, tmp_path / "mine.png")
+    page = browser.new_page()
+    held = Held(page)
+    with page.expect_request(JOIN):
+        page.goto(shown)
+    page.locator("#picture input[type=file]").set_input_files(mine)
+    expect(page.locator("#picture img").first).to_have_attribute("src", re.compile("mine"))
+    held.let_go()
+    page.locator("#cutout img").wait_for()
+    until_quiet(page)
+    expect(page.locator("#picture img").first).to_have_attribute("src", re.compile("mine"))
+    page.get_by_role("button", name="Advanced settings").click()
+    expect(page.get_by_label("Object name").first).to_have_value("object")
+    expect(page.locator("#elevation input[type=number]")).to_have_value("30")
+    page.close()

@@ -24,10 +24,13 @@ def test_the_mesh_turns_with_its_views(page: Page, live: Live, picture: Path):
     give_picture(page, picture)
     generate(page)
     build(page)
+    page.locator("#mesh-format").get_by_text("STL").click()
     status = page.locator("#mesh-status")
     expect(status).to_contain_text("triangles", timeout=120_000)
     expect(status).to_contain_text("watertight")
     expect(status).to_contain_text(re.compile(r"agree with the 16 views to \d+\.\d %"))
+    expect(page.locator("#mesh-file")).to_contain_text("STL")
+    expect(page.locator("#mesh-format").get_by_label("STL")).to_be_checked()
     turning = page.locator("#mesh-turntable .tt-card")
     expect(turning).to_have_count(4)
     assert min(colours_of_view(turning.nth(1), view) for view in range(16)) > 1

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from gradio.components import FormComponent
 
 from harmony.serving.lane import Lane
 from harmony.ui.page import build_demo, launch_settings
@@ -75,6 +76,24 @@ def test_all_work_of_the_model_goes_through_one_lane():
     assert not any(
         inspect.isgeneratorfunction(function.fn) for function in functions if function.name in work
     )
+
+
+def test_only_what_a_visitor_asks_for_writes_into_the_controls():
+    """An answer that writes there must be held back; see `LateAnswer`."""
+    demo = build_demo(fake_engine())
+    shows_state = {"runs", "link", "command", "cfg-scale"}
+    writers = {
+        function.name
+        for function in demo.fns.values()
+        for block in function.outputs
+        if function.fn is not None
+        and (isinstance(block, FormComponent) or block.elem_id == "picture")
+        and block.elem_id not in shows_state
+    }
+    # An example, a cell of the map; a recipe; a pinned run, two of them to compare; a drawn seed.
+    deliberate = {"choose", "restore", "again", "versus", "draw_seed"}
+    without_a_value = {"<lambda>", "list_runs"}
+    assert writers == deliberate | without_a_value
 
 
 @pytest.mark.parametrize("part", ["advanced", "measure", "map", "compare"])
