@@ -20,8 +20,8 @@ from harmony.training.state import TrainingState
 from harmony.training.stream import render_views
 from harmony.training.validation import ValidationObject, validate
 
-SHIFT = 1.5
-DEFAULTS = ModelDefaults(Guidance("decomposed", 2.0, 1.0), SamplerSettings("ddim", 25, 0.0))
+SHIFT = 6.0
+DEFAULTS = ModelDefaults(Guidance("decomposed", 1.0, 0.5), SamplerSettings("ddim", 12, 0.0))
 GUIDANCE_GRID = ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 1.0))
 GRID_OBJECTS = 64
 CHECK_GUIDANCE, CHECK_STEPS = Guidance("decomposed", 1.0, 0.0), 10

@@ -220,6 +220,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, help="folder that keeps the rendered objects")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--plain", action="store_true", help="float32, not packed for a CPU")
+    parser.add_argument("--shift", type=float, help="of the noise schedule; default: the card's")
     parser.add_argument("--no-clip", action="store_true", help="leave the guided estimate as it is")
     parser.set_defaults(run=run)
 
@@ -235,7 +236,9 @@ def run(options: argparse.Namespace) -> str:
     settings = parse_settings(options.rules, options.samplers, options.steps)
     seeds = parse_seeds(options.seeds)
     dtype = torch.float32 if options.plain else choose_dtype(device)
-    model = load(options.weights, device, dtype=dtype, packed=not options.plain)
+    model = load(
+        options.weights, device, dtype=dtype, packed=not options.plain, shift=options.shift
+    )
     if options.no_clip:
         model.schedule = replace(model.schedule, clip_sample_range=None)
     described = {
@@ -246,6 +249,7 @@ def run(options: argparse.Namespace) -> str:
         "encoder": options.encoder,
         "clip_sample_range": model.schedule.clip_sample_range,
         "plain": options.plain,
+        "shift": options.shift,
     }
     records = _open(options.output, described)
     missing = [setting for setting in settings if setting.key not in records]

@@ -36,7 +36,11 @@ FileImage = ABCMeta.__new__(type(gr.Image), "Image", (gr.Image,), {"preprocess":
 
 @dataclass(frozen=True)
 class Defaults:
-    """Where the dials stand when the page opens; the model recommends them."""
+    """Where the dials stand when the page opens; the model recommends them.
+
+    Attributes:
+        why: A sentence that is shown below the dials, or nothing.
+    """
 
     rule: str = "decomposed"
     s1: float = 2.0
@@ -49,6 +53,7 @@ class Defaults:
     foreground: float = 0.8
     elevation_deg: float = 30.0
     cutout: str = "u2netp"
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,8 @@ def _main_dials(start: Defaults) -> dict[str, Any]:
             info=texts.INSTANCES_INFO,
             elem_id="instances",
         )
+    if start.why:
+        gr.Markdown(start.why, elem_classes="fine-print")
     return {"s1": s1, "s2": s2, "instances": instances}
 
 

@@ -45,6 +45,7 @@ def standard_defaults(model: str, *, weights: Path = WEIGHTS) -> Defaults:
         sampler=sampler["sampler"],
         num_steps=sampler["num_steps"],
         eta=sampler["eta"],
+        why=recommended.get("why", ""),
     )
 
 

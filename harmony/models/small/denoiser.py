@@ -213,6 +213,7 @@ def load(
     *,
     dtype: torch.dtype = torch.float32,
     packed: bool = True,
+    shift: float | None = None,
 ) -> SmallDenoiser:
     """Load weights and card from `folder`, strictly.
 
@@ -222,6 +223,7 @@ def load(
         dtype: Arithmetic; latents stay float32.
         packed: Whether a CPU may rearrange layers and multiply 8-bit integers
             (`harmony.models.small.packing`); False computes as training does.
+        shift: Of `noise_schedule`; the card's if left out.
 
     Raises:
         ValueError: A file is damaged, or does not fit the network.
@@ -241,7 +243,7 @@ def load(
         network.to(device),
         name=card["name"],
         weights_sha256=card["weights_sha256"],
-        shift=card["shift"],
+        shift=card["shift"] if shift is None else shift,
         defaults=read_defaults(card["defaults"]),
         dtype=dtype,
     )

@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
-from harmony.models.small import SmallNetwork
+from harmony.models.small import SmallNetwork, load
 from harmony.models.small.denoiser import write_defaults
+from harmony.models.small.schedule import noise_schedule
 from harmony.models.small.weights import save_model
 from harmony.records import Guidance, SamplerSettings
 from harmony.training.__main__ import main
@@ -75,6 +76,17 @@ def test_another_run_is_refused(folder, tmp_path, capsys):
     assert "weights_sha256" in capsys.readouterr().err
     assert main(arguments(folder, tmp_path / "a.json", "--count", "9")) == 2
     assert "held out" in capsys.readouterr().err
+
+
+def test_the_shift_of_the_schedule_can_be_tried(folder, tmp_path, capsys):
+    output = tmp_path / "measured.json"
+    for shift, code in (("1.5", 0), ("6", 2)):  # the file holds the first one's records
+        assert main(arguments(folder, output, "--rules", "1:0", "--shift", shift)) == code
+    assert "shift" in capsys.readouterr().err
+    given, tried = (load(folder / "weights", shift=shift) for shift in (None, 6.0))
+    card = json.loads((folder / "weights" / "card.json").read_text())
+    assert given.schedule == noise_schedule(card["shift"])
+    assert tried.schedule == noise_schedule(6.0)
 
 
 def test_cached_objects_are_the_rendered_ones(folder, objects, tmp_path):

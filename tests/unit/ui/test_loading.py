@@ -7,6 +7,7 @@ CARD = {
     "defaults": {
         "guidance": {"rule": "cfg", "s1": 0.5, "s2": 0.25, "cfg_scale": 1.5},
         "sampler": {"sampler": "unipc", "num_steps": 12, "eta": 0.0},
+        "why": "It was measured.",
     }
 }
 
@@ -19,6 +20,7 @@ def test_the_dials_start_where_the_models_card_says(tmp_path):
         start = standard_defaults(model, weights=weights)
         assert (start.rule, start.s1, start.s2, start.cfg_scale) == ("cfg", 0.5, 0.25, 1.5)
         assert (start.sampler, start.num_steps, start.eta) == ("unipc", 12, 0.0)
+        assert start.why == "It was measured."
 
 
 def test_a_model_without_a_card_starts_at_the_papers_settings(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from gradio.components import FormComponent
 
 from harmony.serving.lane import Lane
+from harmony.ui.inputs import Defaults
 from harmony.ui.page import build_demo, launch_settings
 from harmony.ui.texts import COMPARE_WORDS, MAP_WORDS, TURNTABLE_WORDS
 from tests.page_fakes import fake_engine
@@ -42,6 +43,13 @@ def test_every_control_has_a_label(config):
     ]
     assert nameless == []
     assert sum(component["type"] in CONTROLS for component in config["components"]) > 15
+
+
+@pytest.mark.parametrize("why", ["", "It was measured."])
+def test_the_page_says_why_a_model_starts_elsewhere_than_the_paper(why):
+    demo = build_demo(fake_engine(), defaults=Defaults(why=why))
+    shown = [c["props"].get("value") for c in demo.config["components"] if c["type"] == "markdown"]
+    assert ("It was measured." in shown) == bool(why)
 
 
 def test_zero_is_off_and_within_reach_of_every_dial(config):
