@@ -7,8 +7,10 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,9 @@ from harmony.video import turntable_mp4
 from harmony.whole_file import whole_file
 
 GIF_FRAME_MS = 120
+PNG_LEVEL = 4  # a third faster than PNG's usual 6 for files that are 2 % larger
+Encoding = tuple[str, Callable[[], bytes]]
+"""A file's name, and what makes its content."""
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can hold: equal runs give equal archives."""
 
@@ -75,7 +80,7 @@ def png_bytes(image: Image.Image, recipe: Recipe | None = None) -> bytes:
     """Return the picture as a PNG file, with the recipe in its metadata where given."""
     buffer = io.BytesIO()
     info = None if recipe is None else recipe_png_info(recipe)
-    image.save(buffer, "PNG", pnginfo=info)
+    image.save(buffer, "PNG", pnginfo=info, compress_level=PNG_LEVEL)
     return buffer.getvalue()
 
 
@@ -218,10 +223,18 @@ def sample_files(sample: Sample, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
     """
     own = replace(recipe, seeds=(sample.seed,))
     views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
+    jobs: list[Encoding] = []
     for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
-        yield f"view-{index:02d}.png", png_bytes(view, own)
-        yield f"view-{index:02d}.alpha.png", png_bytes(mask)
-    yield "strip.png", png_bytes(strip(views), own)
+        jobs.append((f"view-{index:02d}.png", partial(png_bytes, view, own)))
+        jobs.append((f"view-{index:02d}.alpha.png", partial(png_bytes, mask)))
+    yield from _encoded([*jobs, ("strip.png", partial(png_bytes, strip(views), own))])
+
+
+def _encoded(jobs: Sequence[Encoding]) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) in order; encoders work outside of Python's lock, so side by side."""
+    with ThreadPoolExecutor() as pool:
+        contents = pool.map(lambda job: job[1](), jobs)
+        yield from zip((name for name, _ in jobs), contents, strict=True)
 
 
 def run_files(
@@ -252,11 +265,17 @@ def zip_files(samples: Sequence[Sample], recipe: Recipe) -> Iterator[tuple[str, 
     for sample in samples:
         folder, own = seed_folder(sample.seed), replace(recipe, seeds=(sample.seed,))
         views = view_images(sample.views)[0]
-        for index, view in enumerate(cutout_images(sample.views)[0]):
-            yield f"{folder}/view-{index:02d}.png", png_bytes(view, own)
-        yield f"{folder}/strip.png", png_bytes(strip(views), own)
-        yield f"{folder}/turntable.gif", turntable_gif(views)
-        yield f"{folder}/turntable.mp4", turntable_mp4(views, frame_ms=GIF_FRAME_MS)
+        # The films take longest, so they are begun first.
+        jobs: list[Encoding] = [
+            (f"{folder}/turntable.gif", partial(turntable_gif, views)),
+            (f"{folder}/turntable.mp4", partial(turntable_mp4, views, frame_ms=GIF_FRAME_MS)),
+            (f"{folder}/strip.png", partial(png_bytes, strip(views), own)),
+        ]
+        jobs += [
+            (f"{folder}/view-{index:02d}.png", partial(png_bytes, view, own))
+            for index, view in enumerate(cutout_images(sample.views)[0])
+        ]
+        yield from _encoded(jobs)
         yield f"{folder}/transforms.json", nerf_transforms_json(cameras).encode()
     yield from _records(samples, recipe)
     yield "scores.csv", scores_csv(samples, recipe.object_name, cameras).encode()

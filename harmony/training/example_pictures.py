@@ -38,7 +38,7 @@ SHOTS = (
     Shot(1377, "market stand", 35.0, 30.0),
     Shot(2360, "stone lantern", 20.0, 30.0),
     Shot(2831, "hat", 30.0, 30.0),
-    Shot(2978, "pug", 30.0, 30.0),
+    Shot(1365, "cauldron", 20.0, 30.0),
 )
 
 
