@@ -5,8 +5,9 @@ from PIL import Image, ImageDraw
 
 from harmony.recipe import recipe_from_json
 from harmony.ui.examples import FOLDER, Example, chosen_example, load_examples
+from harmony.ui.inputs import Defaults
 from harmony.ui.page import build_demo
-from harmony.ui.precompute import main
+from harmony.ui.precompute import build_parser, main, settings_for
 from harmony.ui.precomputed import folder_of, load_precomputed, precomputed_value
 from harmony.ui.sharing import file_sha256
 from tests.page_fakes import PageDenoiser, fake_engine
@@ -86,11 +87,20 @@ def test_a_stopped_command_goes_on_where_it_was(folder, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         precompute(folder, engine=fake_engine(model=Stopping()))
-    assert [cell.scales for cell in loaded(folder).cells] == [(2.0, 1.0)]
+    assert len(loaded(folder).cells) == 1
     model = PageDenoiser()
     precompute(folder, engine=fake_engine(model=model))
     assert len(model.calls) == 3
     assert len(loaded(folder).cells) == 2
+
+
+def test_the_cells_nearest_to_where_the_dials_start_come_first(folder):
+    (example,) = load_examples(folder)
+    options = build_parser().parse_args(["--s1", "0", "2", "--s2", "0", "1"])
+    for s1, s2 in ((2.0, 1.0), (0.0, 0.0)):
+        first, *_, last = settings_for(example, Defaults(s1=s1, s2=s2), options)
+        assert (first.s1, first.s2) == (s1, s2)
+        assert (last.s1, last.s2) == (2.0 - s1, 1.0 - s2)
 
 
 def test_cells_of_other_weights_or_another_grid_go(folder):
