@@ -15,9 +15,10 @@ from harmony.cameras import Cameras
 from harmony.reconstruction.depth import rasterize, rasterize_ring
 from harmony.reconstruction.fusion import agreeing, fuse, repair_silhouettes
 from harmony.reconstruction.grid import VoxelGrid
+from harmony.reconstruction.parts import whole_solid
 from harmony.reconstruction.records import Photographs
 from harmony.reconstruction.stereo import SweepSettings, sweep_view
-from harmony.reconstruction.surface import extract_surface, largest_solid, smooth_surface
+from harmony.reconstruction.surface import extract_surface, smooth_surface
 
 _GREY = (0.299, 0.587, 0.114)
 _REPAIR_SIZE = 128
@@ -113,7 +114,7 @@ def carve(
     repair_cameras = resized(photographs, _REPAIR_SIZE)[1]
     field = hull
     for number, settings in enumerate(rounds):
-        vertices, faces = extract_surface(largest_solid(field), grid)
+        vertices, faces = extract_surface(whole_solid(field, grid.spacing), grid)
         vertices = smooth_surface(vertices, faces, _SMOOTHING if number else 0)
 
         def tell(share: float, number: int = number) -> None:

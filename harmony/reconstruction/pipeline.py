@@ -23,6 +23,7 @@ from harmony.reconstruction.hull import (
     supporting_heights,
 )
 from harmony.reconstruction.neus import NeusSettings, refine
+from harmony.reconstruction.parts import whole_solid
 from harmony.reconstruction.records import (
     Photographs,
     Progress,
@@ -35,7 +36,6 @@ from harmony.reconstruction.surface import (
     decimate,
     extract_surface,
     is_watertight,
-    largest_solid,
     regularised,
     smooth_surface,
     vertex_normals,
@@ -209,7 +209,7 @@ def ground_cut_hull(
     """Return the visual hull between the ground and the top, and its grid."""
     silhouettes = signed_silhouettes(photographs.alpha)
     grid = hull_grid(silhouettes, photographs.cameras, spacing)
-    field = largest_solid(hull_field(silhouettes, photographs.cameras, grid))
+    field = whole_solid(hull_field(silhouettes, photographs.cameras, grid), grid.spacing)
     bottom, top = supporting_heights(photographs, field, grid)
     return cut_heights(field, grid, bottom, top), grid
 
@@ -217,8 +217,8 @@ def ground_cut_hull(
 def finished_surface(
     field: Float[np.ndarray, "X Y Z"], grid: VoxelGrid, settings: Quality
 ) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
-    """Return the smoothed, decimated zero surface of the field's largest part."""
-    vertices, faces = extract_surface(largest_solid(field), grid)
+    """Return the smoothed, decimated zero surface of the field, in one piece."""
+    vertices, faces = extract_surface(whole_solid(field, grid.spacing), grid)
     vertices = smooth_surface(vertices, faces, settings.smoothing)
     return decimate(vertices, faces, settings.faces)
 

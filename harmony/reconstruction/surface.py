@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import fast_simplification
 import mcubes
 import numpy as np
@@ -11,30 +9,10 @@ from jaxtyping import Float, Int
 from scipy import ndimage, sparse
 
 from harmony.reconstruction.grid import VoxelGrid
+from harmony.reconstruction.parts import TINY
 
-_TINY = 1e-5
 _BAND = 3.0
 """A field is smoothed where it is within so many grid steps of its zero."""
-
-
-def largest_solid(field: Float[np.ndarray, "X Y Z"]) -> Float[np.ndarray, "X Y Z"]:
-    """Return the field with only its largest solid part, without enclosed cavities.
-
-    Raises:
-        ValueError: Nothing is inside.
-    """
-    solid = field > 0
-    labels, count = cast(tuple[np.ndarray, int], ndimage.label(solid))
-    if count == 0:
-        raise ValueError(
-            "Nothing is left inside all silhouettes; the views contradict each other too much."
-        )
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    keep = labels == sizes.argmax()
-    result = np.where(solid & ~keep, -_TINY, field)
-    filled = ndimage.binary_fill_holes(keep)
-    return np.where(filled & ~keep, _TINY, result)
 
 
 def regularised(
@@ -70,7 +48,7 @@ def extract_surface(
             "Nothing is left inside all silhouettes; the views contradict each other too much."
         )
     padded = np.pad(field.astype(np.float64), 1, constant_values=-grid.spacing)
-    padded = np.where(np.abs(padded) < _TINY, -_TINY, padded)
+    padded = np.where(np.abs(padded) < TINY, -TINY, padded)
     vertices, faces = mcubes.marching_cubes(-padded, 0.0)
     world = np.array(grid.origin) + (vertices - 1) * grid.spacing
     faces = faces.astype(np.int64)

@@ -8,7 +8,6 @@ from harmony.reconstruction.surface import (
     decimate,
     extract_surface,
     is_watertight,
-    largest_solid,
     regularised,
     signed_volume,
     smooth_surface,
@@ -39,17 +38,7 @@ def test_a_solid_that_leaves_the_grid_is_closed():
     assert np.abs(vertices).max() < 0.56
 
 
-def test_only_the_largest_part_stays_and_cavities_close():
-    field = np.maximum(ball_field(GRID, (-0.15, 0, 0), 0.25), ball_field(GRID, (0.4, 0, 0), 0.07))
-    field = np.minimum(field, -ball_field(GRID, (-0.15, 0, 0), 0.1))
-    vertices, faces = extract_surface(largest_solid(field), GRID)
-    assert vertices[:, 0].max() < 0.2
-    assert signed_volume(vertices, faces) > 0.97 * 4 / 3 * np.pi * 0.25**3
-
-
 def test_nothing_inside_is_refused():
-    with pytest.raises(ValueError, match="Nothing is left"):
-        largest_solid(-np.ones((4, 4, 4)))
     with pytest.raises(ValueError, match="Nothing is left"):
         extract_surface(-np.ones((4, 4, 4)), GRID)
 
