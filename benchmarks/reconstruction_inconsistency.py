@@ -24,7 +24,8 @@ from harmony.reconstruction import QUALITIES
 from harmony.reconstruction.checks import checked_photographs
 from harmony.reconstruction.files import read_views
 from harmony.reconstruction.hull import hull_field, hull_grid, signed_silhouettes
-from harmony.reconstruction.surface import extract_surface, largest_solid
+from harmony.reconstruction.parts import whole_solid
+from harmony.reconstruction.surface import extract_surface
 from harmony.records import Views
 
 
@@ -102,7 +103,7 @@ def strict_hull(views: Views, folder: Path) -> tuple[float, float]:
     silhouettes = signed_silhouettes(photographs.alpha)
     grid = hull_grid(silhouettes, photographs.cameras, 0.01)
     field = hull_field(silhouettes, photographs.cameras, grid)
-    return read_truth(folder).compare(*extract_surface(largest_solid(field), grid))
+    return read_truth(folder).compare(*extract_surface(whole_solid(field, grid.spacing), grid))
 
 
 def hull_figures(
