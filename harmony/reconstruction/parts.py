@@ -6,6 +6,7 @@ large ones. Without a strut the roof would float, or be lost with everything els
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import numpy as np
@@ -39,12 +40,12 @@ def whole_solid(field: Float[np.ndarray, "X Y Z"], spacing: float) -> Float[np.n
     sizes[0] = 0
     order = np.argsort(-sizes, kind="stable")
     large = [part for part in order if sizes[part] >= SMALLEST_PART * sizes[order[0]]]
-    result = np.where(solid & ~np.isin(labels, large), -TINY, field)
+    stays = np.isin(labels, large)
+    result = np.where(solid & ~stays, -TINY, field)
     joined = labels == large[0]
     for _ in large[1:]:
-        apart = np.isin(labels, large) & ~joined
-        start, end = _nearest_pair(joined, apart)
-        result = np.maximum(result, spacing * strut(field.shape, start, end))
+        start, end = _nearest_pair(joined, stays & ~joined)
+        result = with_strut(result, start, end, spacing)
         joined |= labels == labels[tuple(end)]
     keep = result > 0
     filled = np.asarray(ndimage.binary_fill_holes(keep))
@@ -63,11 +64,21 @@ def _nearest_pair(
     return nearest[(slice(None), *end)], end
 
 
-def strut(
-    shape: tuple[int, ...], start: Int[np.ndarray, " 3"], end: Int[np.ndarray, " 3"]
+def with_strut(
+    field: Float[np.ndarray, "X Y Z"],
+    start: Int[np.ndarray, " 3"],
+    end: Int[np.ndarray, " 3"],
+    spacing: float,
 ) -> Float[np.ndarray, "X Y Z"]:
-    """Return the signed distance, in grid steps and positive inside, to a round strut."""
-    points = np.moveaxis(np.indices(shape), 0, -1) - start
+    """Return the field with a round strut between two voxels, as a distance around its surface."""
+    reach = math.ceil(STRUT_RADIUS)
+    low = np.maximum(np.minimum(start, end) - reach, 0)
+    high = np.minimum(np.maximum(start, end) + reach + 1, field.shape)
+    points = np.moveaxis(np.indices(tuple(high - low)), 0, -1) + low - start
     along = (end - start).astype(np.float64)
     share = (points @ along / max(along @ along, 1.0)).clip(0, 1)
-    return STRUT_RADIUS - np.linalg.norm(points - share[..., None] * along, axis=-1)
+    distance = np.linalg.norm(points - share[..., None] * along, axis=-1)
+    box = tuple(slice(first, last) for first, last in zip(low, high, strict=True))
+    result = field.copy()
+    result[box] = np.maximum(result[box], spacing * (STRUT_RADIUS - distance))
+    return result

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from harmony.reconstruction.parts import STRUT_RADIUS, strut, whole_solid
+from harmony.reconstruction.parts import STRUT_RADIUS, whole_solid, with_strut
 from harmony.reconstruction.surface import extract_surface, is_watertight, signed_volume
 from tests.unit.reconstruction.test_surface import GRID, ball_field
 
@@ -36,11 +36,14 @@ def test_a_solid_in_one_part_is_left_as_it_is():
 
 
 def test_a_strut_is_a_capsule():
-    distance = strut((9, 9, 20), np.array([4, 4, 4]), np.array([4, 4, 15]))
-    assert distance[4, 4, 10] == STRUT_RADIUS
-    assert distance[6, 4, 10] == STRUT_RADIUS - 2
-    assert distance[4, 4, 18] == STRUT_RADIUS - 3
-    assert distance[4, 4, 2] == STRUT_RADIUS - 2
+    empty = np.full((9, 9, 20), -7.0)
+    field = with_strut(empty, np.array([4, 4, 15]), np.array([4, 4, 4]), 0.5)
+    assert field[4, 4, 10] == 0.5 * STRUT_RADIUS
+    assert field[6, 4, 10] == 0.5 * (STRUT_RADIUS - 2)
+    assert field[4, 4, 17] == 0.5 * (STRUT_RADIUS - 2)
+    assert field[4, 4, 2] == 0.5 * (STRUT_RADIUS - 2)
+    assert field[4, 4, 19] == field[0, 0, 10] == -7
+    assert (empty == -7).all()
 
 
 def test_nothing_inside_is_refused():
