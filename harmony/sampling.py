@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     Scheduler = DDIMScheduler | DPMSolverMultistepScheduler | UniPCMultistepScheduler
 
 MAX_STEPS = 1000
-VERSION = "2"
+UNGUIDED = Guidance(rule="none")
+VERSION = "3"
 """Goes into recipes; rises whenever the same recipe would paint other pictures than before."""
 
 
@@ -98,6 +99,17 @@ def timesteps(schedule: NoiseSchedule, num_steps: int) -> tuple[int, ...]:
             f"{num_steps} steps are too many for this model; use {total - 1} steps or fewer."
         )
     return tuple(reversed(rising))
+
+
+def passes_by_step(schedule: NoiseSchedule, guidance: Guidance, num_steps: int) -> tuple[int, ...]:
+    """Return how many branches each step computes, for one sample.
+
+    Raises:
+        ValueError: As `timesteps` and `branch_weights`.
+    """
+    guided, plain = len(branch_weights(guidance)), len(branch_weights(UNGUIDED))
+    visited = timesteps(schedule, num_steps)
+    return tuple(guided if schedule.guides(t) else plain for t in visited)
 
 
 def respaced_alphas_cumprod(schedule: NoiseSchedule, num_steps: int) -> Float[Tensor, " num_steps"]:
@@ -242,7 +254,6 @@ def _walk(
     guidance: Guidance,
     settings: SamplerSettings,
 ) -> Generator[SamplingStep]:
-    branches = tuple(branch_weights(guidance))
     scheduler = SAMPLERS[settings.sampler](model.schedule, settings.num_steps)
     scheduler.set_timesteps(settings.num_steps)
     shape = (model.view_count, *model.latent_shape)
@@ -254,9 +265,10 @@ def _walk(
     for index, (level, timestep) in enumerate(
         zip(scheduler.timesteps.tolist(), visited, strict=True)
     ):
-        predictions = model.predict(latents, timestep, condition, branches)
+        now = guidance if model.schedule.guides(timestep) else UNGUIDED
+        predictions = model.predict(latents, timestep, condition, tuple(branch_weights(now)))
         # In float32, whatever the network computes in: guidance amplifies differences.
-        guided = guide({name: p.to(latents.dtype) for name, p in predictions.items()}, guidance)
+        guided = guide({name: p.to(latents.dtype) for name, p in predictions.items()}, now)
         if (bound := model.schedule.clip_sample_range) is not None:
             guided = guided.clamp(-bound, bound)  # guidance overshoots what a picture can hold
         clean = predict_clean(

@@ -35,6 +35,9 @@ class NoiseSchedule:
             guided estimate is clipped to it (diffusers' `clip_sample` with
             `use_clipped_model_output`, for every sampler). None clips nothing; only the
             prediction type "sample" can be clipped.
+        guidance_interval: Timesteps (low, high) with low <= t < high at which guidance acts; at
+            the others the full prediction is taken as it is (Kynkaanniemi et al., arXiv
+            2404.07724). None guides at every step, as the paper does.
     """
 
     alphas_cumprod: tuple[float, ...]
@@ -43,11 +46,19 @@ class NoiseSchedule:
     steps_offset: int = 0
     set_alpha_to_one: bool = True
     clip_sample_range: float | None = None
+    guidance_interval: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a range for a prediction that is not the clean sample."""
         if self.clip_sample_range is not None and self.prediction_type != "sample":
             raise ValueError('Only the prediction type "sample" can be clipped.')
+
+    def guides(self, timestep: int) -> bool:
+        """Return whether guidance acts at a timestep."""
+        if self.guidance_interval is None:
+            return True
+        low, high = self.guidance_interval
+        return low <= timestep < high
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from harmony.training.state import TrainingState
 from harmony.training.stream import render_views
 from harmony.training.validation import ValidationObject, validate
 
-SHIFT = 6.0
+SHIFT, GUIDED_SHARE = 6.0, 0.3
 DEFAULTS = ModelDefaults(Guidance("decomposed", 1.0, 0.5), SamplerSettings("ddim", 12, 0.0))
 GUIDANCE_GRID = ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 1.0))
 GRID_OBJECTS = 64
@@ -57,6 +57,7 @@ def denoiser(
         name="small",
         weights_sha256="",
         shift=SHIFT,
+        guided_share=GUIDED_SHARE,
         defaults=DEFAULTS,
         dtype=dtype,
     )
@@ -101,6 +102,7 @@ def export(
         "name": "small",
         "kind": "small",
         "shift": SHIFT,
+        "guided_share": GUIDED_SHARE,
         "config": config.to_json(),
         "defaults": write_defaults(DEFAULTS),
         "training": record,

@@ -221,6 +221,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--plain", action="store_true", help="float32, not packed for a CPU")
     parser.add_argument("--shift", type=float, help="of the noise schedule; default: the card's")
+    parser.add_argument(
+        "--guided-share", type=float, help="guide below this share of signal; default: the card's"
+    )
     parser.add_argument("--no-clip", action="store_true", help="leave the guided estimate as it is")
     parser.set_defaults(run=run)
 
@@ -237,7 +240,12 @@ def run(options: argparse.Namespace) -> str:
     seeds = parse_seeds(options.seeds)
     dtype = torch.float32 if options.plain else choose_dtype(device)
     model = load(
-        options.weights, device, dtype=dtype, packed=not options.plain, shift=options.shift
+        options.weights,
+        device,
+        dtype=dtype,
+        packed=not options.plain,
+        shift=options.shift,
+        guided_share=options.guided_share,
     )
     if options.no_clip:
         model.schedule = replace(model.schedule, clip_sample_range=None)
@@ -250,6 +258,7 @@ def run(options: argparse.Namespace) -> str:
         "clip_sample_range": model.schedule.clip_sample_range,
         "plain": options.plain,
         "shift": options.shift,
+        "guided_share": options.guided_share,
     }
     records = _open(options.output, described)
     missing = [setting for setting in settings if setting.key not in records]

@@ -239,17 +239,26 @@ class Engine:
         painting = self._painting(picture, read_image(picture), settings, Path())
         return json.loads(recipe_to_json(painting.recipe))
 
-    @staticmethod
-    def branches(settings: Settings) -> int:
-        """Return the network passes of one step: one for each branch that the scales ask for."""
+    def passes(self, settings: Settings) -> int:
+        """Return the network passes of one sample: in each step one for each branch that acts.
+
+        Before the model is loaded every step counts as guided, which is the most there can be.
+
+        Raises:
+            ValueError: The model has not so many steps.
+        """
         from harmony.guidance import branch_weights
         from harmony.records import Guidance
+        from harmony.sampling import passes_by_step
 
         guidance = Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
-        return len(branch_weights(guidance))
+        steps = int(settings.num_steps)
+        if self.model.state != "ready":
+            return len(branch_weights(guidance)) * steps
+        return sum(passes_by_step(self.model.get().schedule, guidance, steps))
 
     def _branch_steps(self, settings: Settings) -> float:
-        return self.branches(settings) * settings.num_steps * settings.instances
+        return self.passes(settings) * settings.instances
 
     def estimate(self, settings: Settings) -> float | None:
         """Return the seconds that a run takes here, or None before anything was measured."""

@@ -17,12 +17,12 @@ LONG_SECONDS = 300.0
 
 def estimate_text(engine: Engine, settings: Settings) -> str:
     """Return how long a run with these settings takes here, and how that is known."""
-    branches = engine.branches(settings)
+    passes = engine.passes(settings)
     steps, count = int(settings.num_steps), int(settings.instances)
     seconds, measured = engine.estimate(settings), True
     if seconds is None:
         seconds, measured = engine.guess(settings), False
-    said = texts.work(steps, branches, count)
+    said = texts.work(steps, passes, count)
     long = seconds is not None and seconds > LONG_SECONDS
     return texts.estimate(seconds, said, measured=measured, long=long)
 
@@ -37,10 +37,9 @@ class ModeActions:
     def show(self, *dials: Any) -> str:
         """Return the estimate, or nothing while a dial stands where it cannot."""
         try:
-            settings = settings_from(dials)
+            return f"<p>{estimate_text(self.page.engine, settings_from(dials))}</p>"
         except ValueError:
             return ""
-        return f"<p>{estimate_text(self.page.engine, settings)}</p>"
 
 
 def bind_modes(actions: ModeActions) -> dict[str, Any]:

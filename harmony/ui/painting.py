@@ -10,12 +10,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from harmony.guidance import branch_weights
 from harmony.models.base import MultiviewDenoiser
 from harmony.pipeline import Sample, SampleEvent, StepEvent, generate
 from harmony.recipe import recipe_to_json
 from harmony.reconstruction.files import read_views
 from harmony.records import Recipe, ReferenceImage
+from harmony.sampling import passes_by_step
 from harmony.scoring import CDScorer, ViewEmbeddings
 from harmony.serving.pace import BRANCH_STEP, Pace
 from harmony.ui.events import Event, SampleReady, Step
@@ -82,7 +82,9 @@ class Painting:
         """Paint the missing seeds; closing the iterator stops the work within one step."""
         scorer = None if self.scorer is None else MeasuringScorer(self.scorer)
         recipe = replace(self.recipe, seeds=self.missing)
-        branches, before = len(branch_weights(recipe.guidance)), time.monotonic()
+        steps = recipe.sampler.num_steps
+        passes = passes_by_step(self.model.schedule, recipe.guidance, steps)
+        before = time.monotonic()
         events = generate(self.model, reference, recipe, scorer=scorer)
         try:
             for event in events:
@@ -93,7 +95,8 @@ class Painting:
                     # The first step of a pass also warms up.
                     if event.step > 1:
                         spent = time.monotonic() - before
-                        self.pace.measure(BRANCH_STEP, branches * len(event.seeds), spent)
+                        units = passes[event.step - 1] * len(event.seeds)
+                        self.pace.measure(BRANCH_STEP, units, spent)
                     yield _step(event)
                 before = time.monotonic()
         finally:

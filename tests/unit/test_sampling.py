@@ -13,6 +13,7 @@ from harmony.noise import SeededNoise
 from harmony.records import Branch, Condition, Guidance, SamplerSettings
 from harmony.sampling import (
     SAMPLERS,
+    passes_by_step,
     predict_clean,
     sample,
     sample_steps,
@@ -327,3 +328,31 @@ def test_clipping_is_diffusers_own_with_the_noise_derived_from_the_clipped_estim
 def test_only_clean_predictions_can_be_clipped(prediction_type):
     with pytest.raises(ValueError, match="can be clipped"):
         replace(fake_schedule(prediction_type), clip_sample_range=1.0)
+
+
+class _Interval(FakeDenoiser):
+    """Guided at the timesteps 300 to 799 only."""
+
+    def __init__(self) -> None:
+        super().__init__("sample", "trailing")
+        self.schedule = replace(self.schedule, guidance_interval=(300, 800))
+
+
+@pytest.mark.parametrize("sampler", list(SAMPLERS))
+def test_outside_the_guidance_interval_only_the_full_branch_is_computed(sampler):
+    model, settings = _Interval(), SamplerSettings(sampler, 10, 0.0)
+    guided = run(model, settings, guidance=DIALS)
+    inside = [300 <= timestep < 800 for timestep, _, _ in model.calls]
+    assert inside == [False] * 2 + [True] * 5 + [False] * 3
+    computed = tuple(len(branches) for _, branches, _ in model.calls)
+    assert computed == passes_by_step(model.schedule, DIALS, 10) == tuple(1 + 2 * g for g in inside)
+    everywhere = FakeDenoiser("sample", "trailing")
+    assert (guided - run(everywhere, settings, guidance=DIALS)).abs().max() > 1e-3
+    assert (guided - run(everywhere, settings)).abs().max() > 1e-3
+
+
+def test_without_an_interval_every_step_is_guided():
+    assert passes_by_step(fake_schedule(), DIALS, 4) == (3, 3, 3, 3)
+    assert passes_by_step(fake_schedule(), replace(DIALS, s2=0.0), 4) == (2, 2, 2, 2)
+    with pytest.raises(ValueError, match="999 steps or fewer"):
+        passes_by_step(fake_schedule(), DIALS, 1000)

@@ -48,6 +48,7 @@ class SmallDenoiser:
         weights_sha256: str,
         shift: float,
         defaults: ModelDefaults,
+        guided_share: float = 1.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Wrap a network.
@@ -58,6 +59,7 @@ class SmallDenoiser:
             weights_sha256: Of the weights file.
             shift: Of `noise_schedule`.
             defaults: Recommended guidance and sampler.
+            guided_share: Of `noise_schedule`.
             dtype: Arithmetic; latents stay float32.
         """
         self.network = network.to(dtype).eval().requires_grad_(False)
@@ -69,7 +71,7 @@ class SmallDenoiser:
         self.view_count = network.config.view_count
         self.image_size = size
         self.latent_shape: tuple[int, int, int] = (4, size, size)
-        self.schedule = noise_schedule(shift)
+        self.schedule = noise_schedule(shift, guided_share)
         self._shares = signal_shares(shift).float()
 
     @property
@@ -214,6 +216,7 @@ def load(
     dtype: torch.dtype = torch.float32,
     packed: bool = True,
     shift: float | None = None,
+    guided_share: float | None = None,
 ) -> SmallDenoiser:
     """Load weights and card from `folder`, strictly.
 
@@ -224,6 +227,7 @@ def load(
         packed: Whether a CPU may rearrange layers and multiply 8-bit integers
             (`harmony.models.small.packing`); False computes as training does.
         shift: Of `noise_schedule`; the card's if left out.
+        guided_share: Likewise.
 
     Raises:
         ValueError: A file is damaged, or does not fit the network.
@@ -245,5 +249,6 @@ def load(
         weights_sha256=card["weights_sha256"],
         shift=card["shift"] if shift is None else shift,
         defaults=read_defaults(card["defaults"]),
+        guided_share=card.get("guided_share", 1.0) if guided_share is None else guided_share,
         dtype=dtype,
     )

@@ -29,9 +29,20 @@ def signal_shares(shift: float) -> Float[Tensor, " T"]:
     return even / (even + shift * (1.0 - even))
 
 
-def noise_schedule(shift: float) -> NoiseSchedule:
-    """Return the schedule that diffusers' samplers walk."""
+def noise_schedule(shift: float, guided_share: float = 1.0) -> NoiseSchedule:
+    """Return the schedule that diffusers' samplers walk.
+
+    Args:
+        shift: See `signal_shares`.
+        guided_share: Guidance acts while the signal's share t is below this.
+
+    Raises:
+        ValueError: `guided_share` is not in [0, 1].
+    """
+    if not 0 <= guided_share <= 1:
+        raise ValueError(f"The guided share is {guided_share}; it must be a number from 0 to 1.")
     share = signal_shares(shift)
+    first = int((share >= guided_share).sum())  # shares fall with the timestep
     alphas_cumprod = share**2 / (share**2 + (1.0 - share) ** 2)
     return NoiseSchedule(
         alphas_cumprod=tuple(alphas_cumprod.tolist()),
@@ -39,6 +50,7 @@ def noise_schedule(shift: float) -> NoiseSchedule:
         timestep_spacing="trailing",
         set_alpha_to_one=True,
         clip_sample_range=1.0,  # latents are pictures in [-1, 1]
+        guidance_interval=None if first == 0 else (first, NUM_TRAIN_TIMESTEPS),
     )
 
 

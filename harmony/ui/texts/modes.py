@@ -12,7 +12,7 @@ STATES = {
 READY = "{model} · {hardware}"
 STEP_SECONDS = "{seconds:.2g} s per step"
 
-WORK = "{steps} steps × {branches} × {samples}"
+WORK = "{steps}, {passes} × {samples}"
 MEASURED = "About {time}, as measured here: {work}."
 GUESSED = "Roughly {time}, guessed from this processor's speed: {work}."
 UNKNOWN = "{work}. The first run measures how long that takes here."
@@ -22,10 +22,11 @@ SHIPPED = "{name} · ships with the app"
 NO_CUTOUT = "none · the whole picture is the object"
 
 
-def work(steps: int, branches: int, count: int) -> str:
-    """Return "25 steps × 3 network passes × 1 sample"."""
-    passes = "1 network pass" if branches == 1 else f"{branches} network passes"
-    return WORK.format(steps=steps, branches=passes, samples=samples(count))
+def work(steps: int, passes: int, count: int) -> str:
+    """Return "25 steps, 75 network passes × 1 sample"."""
+    walked = "1 step" if steps == 1 else f"{steps} steps"
+    computed = "1 network pass" if passes == 1 else f"{passes} network passes"
+    return WORK.format(steps=walked, passes=computed, samples=samples(count))
 
 
 def estimate(seconds: float | None, said: str, *, measured: bool, long: bool) -> str:

@@ -89,6 +89,14 @@ def test_the_shift_of_the_schedule_can_be_tried(folder, tmp_path, capsys):
     assert tried.schedule == noise_schedule(6.0)
 
 
+def test_the_share_up_to_which_guidance_acts_can_be_tried(folder, tmp_path, capsys):
+    output = tmp_path / "measured.json"
+    for share, code in (("0.3", 0), ("1", 2)):  # the file holds the first one's records
+        assert main(arguments(folder, output, "--rules", "1:0", "--guided-share", share)) == code
+    assert "guided_share" in capsys.readouterr().err
+    assert load(folder / "weights", guided_share=0.3).schedule == noise_schedule(1.5, 0.3)
+
+
 def test_cached_objects_are_the_rendered_ones(folder, objects, tmp_path):
     held_out_objects(folder / "set", 1, 32, CPU, tmp_path)
     (cached,) = held_out_objects(folder / "nowhere", 1, 32, CPU, tmp_path)

@@ -23,20 +23,20 @@ def test_the_estimate_is_steps_times_branches_times_samples_times_what_was_measu
     engine = fake_engine()
     engine.pace.measure(BRANCH_STEP, 10, 5.0)
     assert estimate_text(engine, SETTINGS) == (
-        "About 1 min 15 s, as measured here: 25 steps × 3 network passes × 2 samples."
+        "About 1 min 15 s, as measured here: 25 steps, 75 network passes × 2 samples."
     )
     plain = replace(SETTINGS, s2=0, instances=1)
     assert "About 25 s" in estimate_text(engine, plain)
-    assert "2 network passes × 1 sample" in estimate_text(engine, plain)
+    assert "50 network passes × 1 sample" in estimate_text(engine, plain)
     off = replace(SETTINGS, rule="none", instances=1)
     assert "About 12 s" in estimate_text(engine, off)
-    assert "1 network pass ×" in estimate_text(engine, off)
+    assert "25 network passes ×" in estimate_text(engine, off)
     assert "Fewer steps" in estimate_text(engine, replace(SETTINGS, num_steps=1000))
 
 
 def test_before_anything_was_measured_it_says_so():
     assert estimate_text(fake_engine(), SETTINGS) == (
-        "25 steps × 3 network passes × 2 samples. The first run measures how long that takes here."
+        "25 steps, 75 network passes × 2 samples. The first run measures how long that takes here."
     )
     engine = fake_engine()
     engine.model_name = "syncdreamer"

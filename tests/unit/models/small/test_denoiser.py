@@ -87,6 +87,18 @@ def test_schedule_is_the_flow(shift):
     assert actual.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_guidance_acts_below_the_guided_share():
+    share, schedule = signal_shares(6.0), noise_schedule(6.0, 0.3)
+    guided = [schedule.guides(timestep) for timestep in range(len(share))]
+    assert guided == (share < 0.3).tolist()
+    assert 0 < sum(guided) < len(share)
+    assert noise_schedule(6.0).guidance_interval is None
+    assert not any(noise_schedule(6.0, 0.0).guides(t) for t in range(len(share)))
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="guided share"):
+            noise_schedule(6.0, wrong)
+
+
 def test_quantised_weights_round_trip_within_half_a_step():
     state = {"matrix": torch.randn(64, 80), "vector": torch.randn(7)}
     back = dequantise(quantise(state))
@@ -106,6 +118,9 @@ def test_saved_model_loads_strictly(tmp_path):
     save_model(tmp_path, network.state_dict(), card)
     model = load(tmp_path)
     assert model.defaults == DEFAULTS
+    assert model.schedule == noise_schedule(2.0)
+    save_model(tmp_path, network.state_dict(), {**card, "guided_share": 0.3})
+    assert load(tmp_path).schedule == noise_schedule(2.0, 0.3)
     condition = model.encode_reference(tiny_reference())
     latents = torch.randn(1, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     loaded = model.predict(latents, 500, condition, [Branch.FULL])[Branch.FULL]
