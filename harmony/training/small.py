@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,7 @@ from harmony.training.parallel import Processes, join_processes, leave_processes
 from harmony.training.pieces import MEBIBYTE, split_file
 from harmony.training.state import TrainingState
 from harmony.training.stream import SceneStream
+from harmony.training.weighting import repeated_by_spread, view_spread
 
 FIRST_SCENES = 768  # so that the first batches do not repeat a handful of objects
 PIECES_FOLDER = "pieces"
@@ -51,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--procedural-share", type=float, default=0.3, help="of all objects drawn")
     parser.add_argument("--generation", type=int, default=24_576, help="scenes of a generation")
+    parser.add_argument(
+        "--by-spread", action="store_true", help="draw objects more often whose views differ more"
+    )
     parser.add_argument("--workers", type=int, default=8, help="processes that make the objects")
     parser.add_argument("--no-occlusion", action="store_true", help="without ambient occlusion")
     parser.add_argument("--start-from", type=Path, help="weights folder to begin at")
@@ -93,7 +98,8 @@ def run(options: argparse.Namespace) -> None:
         validation = validation_set(library, validation_ids[:wanted], config.image_size)
     check = CheckpointCheck(validation[: options.check], config, processes.device)
     with ExitStack() as stack:
-        scenes = _scene_stream(library, train_ids, config, options, processes, stack)
+        drawn = drawn_ids(library, train_ids, by_spread=options.by_spread)
+        scenes = _scene_stream(library, drawn, config, options, processes, stack)
         _fill(scenes, state.progress.step, options)
         objective = FlowObjective(network)
         finished = train(
@@ -153,9 +159,18 @@ def _procedural(options: argparse.Namespace, rank: int) -> ProceduralSettings | 
     )
 
 
+def drawn_ids(
+    library: ObjectLibrary, train_ids: tuple[int, ...], *, by_spread: bool
+) -> Sequence[int]:
+    """Return the ids that scenes draw from, an id as often as it shall be drawn."""
+    if not by_spread:
+        return train_ids
+    return repeated_by_spread(train_ids, view_spread(library, train_ids)).tolist()
+
+
 def _scene_stream(
     library: ObjectLibrary,
-    train_ids: tuple[int, ...],
+    drawn: Sequence[int],
     config: SmallConfig,
     options: argparse.Namespace,
     processes: Processes,
@@ -167,10 +182,10 @@ def _scene_stream(
     procedural = _procedural(options, processes.rank)
     generations = None
     if procedural is not None:
-        generations = stack.enter_context(Generations(library, train_ids, procedural))
+        generations = stack.enter_context(Generations(library, drawn, procedural))
     return SceneStream(
         library,
-        train_ids,
+        drawn,
         image_size=config.image_size,
         ring_size=options.ring,
         seed=options.seed,
@@ -201,6 +216,7 @@ def _record(
         "processes": processes.count,
         "objects": {"training": objects[0], "validation": objects[1]},
         "procedural": None if procedural is None else asdict(procedural),
+        "by_spread": options.by_spread,
         "ambient_occlusion": not options.no_occlusion,
         "torch": torch.__version__,
     }

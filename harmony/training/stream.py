@@ -208,19 +208,24 @@ class SceneStream:
             self.refill(missing)
 
 
-def plain_scene(
-    library: ObjectLibrary, object_id: int, *, elevation_deg: float, azimuth_turn_deg: float
+def plain_scenes(
+    library: ObjectLibrary,
+    object_ids: Int[np.ndarray, " n"],
+    *,
+    elevation_deg: float,
+    azimuth_turn_deg: float,
 ) -> Scenes:
-    """Return one object as it is: longest side 1, centred, then turned about +z; studio light."""
-    ids = np.array([object_id])
-    centre, size = scaled_boxes(library, ids, np.ones((1, 3)))
-    linear = rotation_about_z(np.array([azimuth_turn_deg])) / size.max()
+    """Return objects as they are, one a scene: longest side 1, centred, turned; studio light."""
+    n = len(object_ids)
+    centre, size = scaled_boxes(library, object_ids, np.ones((n, 3)))
+    turn = rotation_about_z(np.full(n, azimuth_turn_deg))
+    linear = turn / size.max(axis=1)[:, None, None]
     shift = -np.einsum("nij,nj->ni", linear, centre)
     return Scenes(
-        Placement(ids, np.zeros(1, np.int64), linear, shift),
-        plain_paint(library, ids),
-        studio_lights(1),
-        np.array([elevation_deg]),
+        Placement(object_ids, np.arange(n), linear, shift),
+        plain_paint(library, object_ids),
+        studio_lights(n),
+        np.full(n, elevation_deg),
     )
 
 
@@ -249,8 +254,11 @@ def render_views(
     """
     if not 0 <= object_id < len(library):
         raise ValueError(f"Object ids go from 0 to {len(library) - 1}.")
-    scenes = plain_scene(
-        library, object_id, elevation_deg=elevation_deg, azimuth_turn_deg=azimuth_turn_deg
+    scenes = plain_scenes(
+        library,
+        np.array([object_id]),
+        elevation_deg=elevation_deg,
+        azimuth_turn_deg=azimuth_turn_deg,
     )
     pictures = render_scenes(library, scenes, image_size=image_size)[0]
     return pictures[0], pictures[1:]

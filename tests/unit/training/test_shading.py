@@ -7,7 +7,7 @@ from harmony.training.assembly import assemble
 from harmony.training.rasterizer import rasterize
 from harmony.training.rasterizer.geometry import LIGHT_COLUMNS
 from harmony.training.shading import render, sample_texture, shade
-from harmony.training.stream import plain_scene
+from harmony.training.stream import plain_scenes
 from tests.unit.training.shapes import make_library
 
 LIBRARY = make_library()
@@ -32,7 +32,7 @@ def test_transparent_texels_do_not_bleed():
 
 
 def test_ambient_light_alone_gives_the_objects_own_colour():
-    scenes = plain_scene(LIBRARY, 0, elevation_deg=30, azimuth_turn_deg=20)
+    scenes = plain_scenes(LIBRARY, np.array([0]), elevation_deg=30, azimuth_turn_deg=20)
     lights = np.zeros((1, LIGHT_COLUMNS))
     lights[:, :6] = 1
     lights[:, 19] = 1
@@ -46,7 +46,7 @@ def test_ambient_light_alone_gives_the_objects_own_colour():
 
 
 def test_a_light_from_above_brightens_tops_and_leaves_sides_dark():
-    scenes = plain_scene(LIBRARY, 0, elevation_deg=30, azimuth_turn_deg=0)
+    scenes = plain_scenes(LIBRARY, np.array([0]), elevation_deg=30, azimuth_turn_deg=0)
     lights = np.zeros((1, LIGHT_COLUMNS))
     lights[:, 8] = lights[:, 9:12] = lights[:, 19] = 1
     triangles, surface = assemble(
