@@ -17,8 +17,10 @@ def serve(options: argparse.Namespace) -> None:
     Raises:
         ValueError: The server cannot be set up as the options say.
     """
+    from harmony.serving.heap import limit_heaps
     from harmony.serving.zero import find_gpu, is_zero_gpu
 
+    limit_heaps()
     gpu = find_gpu()
     from harmony.ui.preload import import_ahead
 

@@ -20,7 +20,7 @@ from harmony.training.state import TrainingState
 from harmony.training.stream import render_views
 from harmony.training.validation import ValidationObject, validate
 
-SHIFT, GUIDED_SHARE = 6.0, 0.3
+SHIFT, GUIDED_SHARE = 6.0, 0.12
 DEFAULTS = ModelDefaults(Guidance("decomposed", 1.0, 0.5), SamplerSettings("ddim", 12, 0.0))
 GUIDANCE_GRID = ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 1.0))
 GRID_OBJECTS = 64

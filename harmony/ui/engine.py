@@ -21,6 +21,7 @@ from PIL import Image
 
 from harmony.background import SHIPPED, CutoutModels
 from harmony.images import LoadedImage, read_image
+from harmony.serving.heap import give_back
 from harmony.serving.pace import Pace
 from harmony.ui import texts
 from harmony.ui.cache import FileCache
@@ -185,6 +186,7 @@ class Engine:
             prepared, _ = self._prepare(loaded, settings.framing, size)
             yield Stage(texts.ENCODING)
             yield from painting.paint(prepared.reference)
+            give_back()
         yield RunReady(painting.finish(settings, time.monotonic() - started))
 
     def _painting(

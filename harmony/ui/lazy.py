@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from harmony.serving.heap import give_back
+
 T = TypeVar("T")
 
 
@@ -38,6 +40,7 @@ class Lazy(Generic[T]):
                 loaded = self._loaded = self._load()
             finally:
                 self.state = "failed" if self._loaded is None else "ready"
+                give_back()  # weights pass through larger forms on their way
             return loaded
 
     def drop(self) -> None:
