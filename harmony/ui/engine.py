@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 FULL_GUIDANCE = 3
 """Branches of Eq. 7 with neither scale at 0."""
+LONGEST_FIRST_STEP = 60.0
+"""Seconds after which what a run needs later is loaded even beside its first step."""
 PREVIEW_SIZE = 256
 """Frame in which the cut-out alone is checked, before any model is loaded."""
 
@@ -93,6 +95,8 @@ class Engine:
         self.pace = Pace()
         self.device_name = device_name
         self._cutouts = CutoutModels()
+        self._may_load = threading.Event()
+        self._may_load.set()
 
     def preload(self) -> threading.Thread:
         """Load what a run needs, in the order in which it needs it, in a thread."""
@@ -104,7 +108,8 @@ class Engine:
         ]
         if self.scorer is not None:
             self.scorer.announce()
-            parts.append(self.scorer.get)
+            # A visitor who waits for a first picture has the processor to himself.
+            parts += [lambda: self._may_load.wait(LONGEST_FIRST_STEP), self.scorer.get]
         return preload(parts)
 
     def status(self) -> str:
@@ -175,6 +180,13 @@ class Engine:
         Raises:
             ValueError: The picture or a setting will not do; the sentence says why.
         """
+        self._may_load.clear()
+        try:
+            yield from self._generate(picture, settings, folder)
+        finally:
+            self._may_load.set()
+
+    def _generate(self, picture: Path, settings: Settings, folder: Path) -> Iterator[Event]:
         started = time.monotonic()
         yield Stage(texts.LOADING_MODEL)
         loaded = read_image(picture)
@@ -185,7 +197,9 @@ class Engine:
             size = painting.model.image_size
             prepared, _ = self._prepare(loaded, settings.framing, size)
             yield Stage(texts.ENCODING)
-            yield from painting.paint(prepared.reference)
+            for event in painting.paint(prepared.reference):
+                yield event
+                self._may_load.set()  # the first picture is out
             give_back()
         yield RunReady(painting.finish(settings, time.monotonic() - started))
 

@@ -7,6 +7,7 @@ import torch
 
 from harmony.background import CUTOUTS
 from harmony.devices import describe_device, describe_precision
+from harmony.sampling import timesteps
 from harmony.ui.modes import estimate_text
 from harmony.ui.offers import cutout_choices
 from harmony.ui.painting import BRANCH_STEP
@@ -32,6 +33,17 @@ def test_the_estimate_is_steps_times_branches_times_samples_times_what_was_measu
     assert "About 12 s" in estimate_text(engine, off)
     assert "25 network passes ×" in estimate_text(engine, off)
     assert "Fewer steps" in estimate_text(engine, replace(SETTINGS, num_steps=1000))
+
+
+def test_unguided_steps_count_one_pass_once_the_model_is_loaded():
+    engine = fake_engine()
+    assert engine.passes(SETTINGS) == 3 * 25
+    model = engine.model.get()
+    model.schedule = replace(model.schedule, guidance_interval=(500, 1000))
+    guided = sum(model.schedule.guides(t) for t in timesteps(model.schedule, 25))
+    assert 0 < guided < 25
+    assert engine.passes(SETTINGS) == 3 * guided + (25 - guided)
+    assert engine.passes(replace(SETTINGS, rule="none")) == 25
 
 
 def test_before_anything_was_measured_it_says_so():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from harmony.models.base import MultiviewDenoiser
 from harmony.ui.engine import Engine
 from harmony.ui.lazy import Lazy
 from harmony.ui.loading import is_at_hand, load_ahead, standard_engine
@@ -93,6 +94,54 @@ def test_painting_does_not_wait_for_the_scorer(tmp_path: Path):
     release.set()
     assert any(type(event).__name__ == "RunReady" for event in events)
     thread.join()
+
+
+class _Waiting(PageDenoiser):
+    """Its first step takes until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.release = threading.Event(), threading.Event()
+
+    def predict(self, latents, timestep, condition, branches):
+        self.asked.set()
+        assert self.release.wait(30)
+        return super().predict(latents, timestep, condition, branches)
+
+
+def test_the_scorer_is_loaded_after_the_first_step_of_a_run_that_came_first(tmp_path: Path):
+    model, begun, scoring = _Waiting(), threading.Event(), threading.Event()
+
+    def load_model() -> MultiviewDenoiser:
+        assert begun.wait(30)
+        return model
+
+    def load_scorer() -> PixelScorer:
+        scoring.set()
+        return PixelScorer()
+
+    engine = Engine(
+        model_name="fake",
+        load_model=load_model,
+        load_scorer=load_scorer,  # pyright: ignore[reportArgumentType]
+        encoder_name="pixel-means",
+    )
+    ahead = engine.preload()
+    picture = tmp_path / "picture.png"
+    Image.new("RGBA", (64, 64), "#b45309").save(picture)
+    events = engine.generate(picture, settings(2), tmp_path)
+    next(events)
+    begun.set()
+    rest: list[str] = []
+    run = threading.Thread(target=lambda: rest.extend(type(event).__name__ for event in events))
+    run.start()
+    assert model.asked.wait(30)
+    assert not scoring.wait(0.5)
+    model.release.set()
+    assert scoring.wait(30)
+    run.join()
+    ahead.join()
+    assert rest[-1] == "RunReady"
 
 
 @pytest.mark.parametrize(("model", "ahead"), [("small", True), ("syncdreamer", False)])
