@@ -117,7 +117,7 @@ class CutoutModels:
                 f"{path} is damaged or not the expected file; delete it to have it downloaded "
                 f"anew, or use {SHIPPED}."
             )
-        return new_session(name, providers=["CPUExecutionProvider"])
+        return new_session(name, sess_opts=_session_options(), providers=["CPUExecutionProvider"])
 
     def _fetch(self, name: str) -> Path:
         from rembg.sessions import sessions
@@ -139,7 +139,6 @@ class CutoutModels:
             ) from error
 
     def _open_shipped(self) -> Any:
-        import onnxruntime
         from rembg.sessions.u2netp import U2netpSession
 
         path = str(verified_weights(self._shipped))
@@ -151,9 +150,16 @@ class CutoutModels:
             def download_models(cls, *args: object, **kwargs: object) -> str:
                 return path
 
-        return ShippedSession(
-            SHIPPED, onnxruntime.SessionOptions(), providers=["CPUExecutionProvider"]
-        )
+        return ShippedSession(SHIPPED, _session_options(), providers=["CPUExecutionProvider"])
+
+
+def _session_options() -> Any:
+    """Return options under which a network's memory is freed after use: half a gigabyte."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.enable_cpu_mem_arena = False
+    return options
 
 
 def _cached(name: str) -> Path | None:

@@ -66,6 +66,12 @@ def test_the_network_is_loaded_once_and_repeats_itself(networks):
     assert first.tobytes() == again.tobytes()
 
 
+def test_the_network_keeps_no_memory_after_use(networks):
+    networks.load("u2netp")
+    options = networks._sessions["u2netp"].inner_session.get_session_options()
+    assert not options.enable_cpu_mem_arena
+
+
 @pytest.mark.parametrize("model", CUTOUTS)
 def test_a_picture_with_a_mask_keeps_it(model):
     class Untouched(CutoutModels):
