@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,7 @@ class Engine:
         ]
         if self.scorer is not None:
             self.scorer.announce()
-            # A visitor who waits for a first picture has the processor to himself.
+            # A visitor who waits for a first picture has the processor for that alone.
             parts += [lambda: self._may_load.wait(LONGEST_FIRST_STEP), self.scorer.get]
         return preload(parts)
 
@@ -197,9 +198,10 @@ class Engine:
             size = painting.model.image_size
             prepared, _ = self._prepare(loaded, settings.framing, size)
             yield Stage(texts.ENCODING)
-            for event in painting.paint(prepared.reference):
-                yield event
-                self._may_load.set()  # the first picture is out
+            with closing(painting.paint(prepared.reference)) as events:
+                for event in events:
+                    yield event
+                    self._may_load.set()  # the first picture is out
             give_back()
         yield RunReady(painting.finish(settings, time.monotonic() - started))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -78,7 +78,7 @@ class Painting:
         self.cache.put(self.recipe, files, kept.embedding)
         return files
 
-    def paint(self, reference: ReferenceImage) -> Iterator[Event]:
+    def paint(self, reference: ReferenceImage) -> Generator[Event]:
         """Paint the missing seeds; closing the iterator stops the work within one step."""
         scorer = None if self.scorer is None else MeasuringScorer(self.scorer)
         recipe = replace(self.recipe, seeds=self.missing)
