@@ -107,7 +107,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Time SyncDreamer.")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", choices=list(DTYPES), help="default: float16 on CUDA")
+    parser.add_argument("--dtype", choices=list(DTYPES), help="default: what the app takes there")
     parser.add_argument("--size", choices=["official", "tiny"], default="official")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=50)
