@@ -1,6 +1,7 @@
 """Loading ahead of the first run."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from harmony.models.base import MultiviewDenoiser
 from harmony.ui.engine import Engine
+from harmony.ui.events import Event
 from harmony.ui.lazy import Lazy
 from harmony.ui.loading import is_at_hand, load_ahead, standard_engine
 from harmony.ui.preload import preload
@@ -18,6 +20,13 @@ from tests.page_fakes import PageDenoiser, PixelScorer, fake_engine
 def settings(num_steps: int) -> Settings:
     framing = Framing("none", 0.8, 30.0)
     return Settings(framing, "decomposed", 2.0, 1.0, 1.0, "ddim", num_steps, 0.0, 1, 0, "egg")
+
+
+def two_steps(engine: Engine, folder: Path) -> Iterator[Event]:
+    """Return the events of a short run, which begins when the first is asked for."""
+    picture = folder / "picture.png"
+    Image.new("RGBA", (64, 64), "#b45309").save(picture)
+    return engine.generate(picture, settings(2), folder)
 
 
 def failing() -> PageDenoiser:
@@ -81,9 +90,7 @@ def test_painting_does_not_wait_for_the_scorer(tmp_path: Path):
         encoder_name="pixel-means",
     )
     thread = engine.preload()
-    picture = tmp_path / "picture.png"
-    Image.new("RGBA", (64, 64), "#b45309").save(picture)
-    events = engine.generate(picture, settings(2), tmp_path)
+    events = two_steps(engine, tmp_path)
     for event in events:
         if type(event).__name__ == "Step":
             break
@@ -127,9 +134,7 @@ def test_the_scorer_is_loaded_after_the_first_step_of_a_run_that_came_first(tmp_
         encoder_name="pixel-means",
     )
     ahead = engine.preload()
-    picture = tmp_path / "picture.png"
-    Image.new("RGBA", (64, 64), "#b45309").save(picture)
-    events = engine.generate(picture, settings(2), tmp_path)
+    events = two_steps(engine, tmp_path)
     next(events)
     begun.set()
     rest: list[str] = []
