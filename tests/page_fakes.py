@@ -141,3 +141,8 @@ def fake_engine(
         cache=cache,
         live=NO_OFFER if student is None else LiveOffer(lambda: student),
     )
+
+
+def engine_with_student(step_seconds: float = 0.0) -> Engine:
+    """Return an engine with a student; a worker makes its own."""
+    return fake_engine(student=PageStudent(step_seconds))

@@ -12,7 +12,7 @@ import gradio as gr
 from harmony.ui import plans, texts
 from harmony.ui.errors import in_plain_words
 from harmony.ui.inputs import Inputs
-from harmony.ui.live import LiveAnswer, LiveMemory, LiveRequest
+from harmony.ui.live import STEP_COUNTS, LiveAnswer, LiveMemory, LiveRequest
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.student import Student, within_reach
 from harmony.ui.texts import live as live_texts
@@ -93,7 +93,7 @@ def _request(
         s2=s2,
         cfg_scale=0.0,
         sampler="ddim",
-        num_steps=steps,
+        num_steps=max(STEP_COUNTS),  # the full model's
         eta=0.0,
         instances=1,
         first_seed=seed,

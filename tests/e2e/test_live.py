@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from harmony.recipe import recipe_from_png
 from harmony.serving.lane import Lane, Work
 from harmony.ui.cache import FileCache
 from harmony.ui.turns import Turns
@@ -176,3 +180,32 @@ def test_the_dials_rest_while_a_run_of_ones_own_goes_on(tab: Page, with_student:
         with_student.teacher.step_seconds = 0.0
     expect(tab.locator("#status")).to_contain_text("Done")
     assert with_student.student.runs == []
+
+
+@pytest.fixture
+def client(with_student: LivePage, tmp_path: Path) -> Iterator[Client]:
+    opened = Client(with_student.url, download_files=tmp_path, verbose=False)
+    yield opened
+    opened.close()
+
+
+def test_a_program_gets_a_strip_that_carries_its_recipe(client: Client, picture: Path):
+    dials = {"s1": 1.5, "s2": 0.5, "seed": 7, "steps": 2}
+    strip, recipe = client.predict(
+        picture=handle_file(str(picture)), cutout="none", **dials, api_name="/live"
+    )
+    found = recipe_from_png(Path(strip).read_bytes())
+    assert (found.guidance.s1, found.guidance.s2, found.seeds) == (1.5, 0.5, (7,))
+    assert recipe["sampler"] == {"sampler": "ddim", "num_steps": 2, "eta": 0.0}
+    with Image.open(strip) as views:
+        assert views.size == (16 * 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("dials", "sentence"), [({"s2": 2.0}, "Live stops at s2 1.5"), ({"steps": 0}, "one of 2, 4")]
+)
+def test_a_program_is_told_what_the_live_model_cannot_do(
+    client: Client, picture: Path, dials: dict[str, float], sentence: str
+):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(picture=handle_file(str(picture)), **dials, api_name="/live")

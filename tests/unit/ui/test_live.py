@@ -18,7 +18,7 @@ from harmony.ui.page import build_demo
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.student import KEEP_NOISE, Student, within_reach
 from harmony.ui.visits import Visits
-from tests.page_fakes import PageStudent, fake_engine
+from tests.page_fakes import PageStudent
 
 SETTINGS = Settings(
     Framing("none", 0.8, 30.0), "decomposed", 2.0, 1.0, 1.0, "ddim", 4, 1.0, 2, 3, "mug"
