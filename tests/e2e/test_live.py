@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
@@ -18,6 +19,7 @@ from harmony.serving.lane import Lane, Work
 from harmony.ui.cache import FileCache
 from harmony.ui.turns import Turns
 from tests.e2e.conftest import STEPS
+from tests.e2e.look import contrast, nameless, width_beyond_window
 from tests.e2e.road import cards, generate, give_picture
 from tests.page_fakes import PageDenoiser, PageStudent, fake_engine
 
@@ -182,6 +184,20 @@ def test_the_dials_rest_while_a_run_of_ones_own_goes_on(tab: Page, with_student:
     assert with_student.student.runs == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_can_be_read_and_named_in_every_window(tab: Page, scheme: str, width: int):
+    tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.locator("#s2 input[type=range]").press("End")
+    expect(tab.locator("#banner small")).to_be_visible()
+    seen = contrast(tab)
+    assert seen["seen"] > 0
+    assert seen["poor"] == []
+    assert nameless(tab) == []
+    assert width_beyond_window(tab) <= 0
+
+
 @pytest.fixture
 def client(with_student: LivePage, tmp_path: Path) -> Iterator[Client]:
     opened = Client(with_student.url, download_files=tmp_path, verbose=False)
@@ -190,7 +206,7 @@ def client(with_student: LivePage, tmp_path: Path) -> Iterator[Client]:
 
 
 def test_a_program_gets_a_strip_that_carries_its_recipe(client: Client, picture: Path):
-    dials = {"s1": 1.5, "s2": 0.5, "seed": 7, "steps": 2}
+    dials: dict[str, Any] = {"s1": 1.5, "s2": 0.5, "seed": 7, "steps": 2}
     strip, recipe = client.predict(
         picture=handle_file(str(picture)), cutout="none", **dials, api_name="/live"
     )
@@ -205,7 +221,7 @@ def test_a_program_gets_a_strip_that_carries_its_recipe(client: Client, picture:
     ("dials", "sentence"), [({"s2": 2.0}, "Live stops at s2 1.5"), ({"steps": 0}, "one of 2, 4")]
 )
 def test_a_program_is_told_what_the_live_model_cannot_do(
-    client: Client, picture: Path, dials: dict[str, float], sentence: str
+    client: Client, picture: Path, dials: dict[str, Any], sentence: str
 ):
     with pytest.raises(AppError, match=sentence):
         client.predict(picture=handle_file(str(picture)), **dials, api_name="/live")
