@@ -10,6 +10,7 @@ import gradio as gr
 from harmony.ui import plans
 from harmony.ui.actions import Actions, Updates, settings_from
 from harmony.ui.errors import in_plain_words
+from harmony.ui.live import RULES
 from harmony.ui.plans import live_request
 from harmony.ui.settings import Settings
 from harmony.ui.sharing import file_sha256
@@ -42,7 +43,8 @@ class DialActions:
             return self._nothing
         wanted, visit = settings_from(dials), self.page.visit(request)
         busy = visit.running and not visit.refining
-        asked = live_request(picture, live, dials) if live else None
+        served = live and wanted.rule in RULES
+        asked = live_request(picture, live, dials) if served else None
         run = None if busy else self._found(visit, Path(picture), wanted)
         if run is not None:
             visit.stop_refining()

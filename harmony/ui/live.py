@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harmony.ui import texts
-from harmony.ui.settings import Settings, choice
+from harmony.ui.settings import Settings
 from harmony.ui.texts import live as live_texts
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from harmony.pipeline import Start
     from harmony.records import PaintedFrom, ReferenceImage
 
+RULES = ("decomposed", "cfg", "none")
+"""Guidance rules that the student serves."""
 STEP_COUNTS = (2, 4)
 OFF = 0
 """In place of a number of steps: a moving dial is not answered."""
@@ -64,7 +66,8 @@ class LiveRequest:
                     name=live_texts.STEPS, value=self.num_steps, choices=counts
                 )
             )
-        choice(texts.RULE, self.settings.rule, live_texts.RULES)
+        if self.settings.rule not in RULES:
+            raise ValueError(live_texts.NOT_SERVED)
 
 
 @dataclass(frozen=True)

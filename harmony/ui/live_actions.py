@@ -14,10 +14,10 @@ import gradio as gr
 from harmony.serving.lane import Place
 from harmony.ui import plans
 from harmony.ui import texts as page_texts
-from harmony.ui.actions import Actions, Updates
+from harmony.ui.actions import Actions, Updates, settings_from
 from harmony.ui.banner import answer_value, banner_html, live_banner
 from harmony.ui.errors import in_plain_words
-from harmony.ui.live import LiveAnswer, LiveRequest
+from harmony.ui.live import RULES, LiveAnswer, LiveRequest
 from harmony.ui.plans import live_request
 from harmony.ui.shown import card_id
 from harmony.ui.status import status_html, waiting_html
@@ -52,6 +52,8 @@ class LiveActions:
         """Answer a position that takes no work; None where the student must paint it."""
         if not num_steps or picture is None:
             return self._nothing
+        if settings_from(dials).rule not in RULES:
+            return {self.page.results.status: status_html(texts.NOT_SERVED)}
         wanted, visit = live_request(picture, num_steps, dials), self.page.visit(request)
         if visit.running and not visit.refining:
             return {self.page.results.banner: banner_html(texts.FULL, texts.RESTING)}
@@ -90,7 +92,8 @@ class LiveActions:
 
     def _painted(self, visit: Visit, wanted: LiveRequest) -> Iterator[Updates]:
         results = self.page.results
-        working = status_html(texts.WORKING, busy=True)
+        said = texts.WORKING if self.student.model.state == "ready" else texts.LOADING
+        working = status_html(said, busy=True)
         yield self.page.buttons(running=False) | {results.status: working}
         try:
             for event in self.student.answer(wanted, visit.live):

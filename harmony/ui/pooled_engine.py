@@ -23,7 +23,7 @@ from harmony.ui.visits import Run
 
 
 class WorkerEngine:
-    """What a worker offers: the engine, and a way to load its model ahead of the first run."""
+    """What a worker offers: the engine, and a way to load its models ahead of the first run."""
 
     def __init__(self, make: Callable[[], Engine]) -> None:
         """Make the worker's own engine; the worker logs as the server does."""
@@ -47,7 +47,9 @@ class WorkerEngine:
         return self._engine.student
 
     def load(self) -> str:
-        """Load the model and the code of a run; returns the name of the device."""
+        """Load the models and the code of a run; returns the name of the device."""
+        if self._engine.student is not None:
+            self._engine.student.model.get()
         importlib.import_module("harmony.ui.painting")
         return str(self._engine.model.get().device)
 

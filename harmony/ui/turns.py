@@ -71,7 +71,7 @@ class Turns:
                 raises a ValueError for inputs that will not do.
             waiting: Returns what the page shows at a place in the queue; None shows nothing.
             at_once: Called with the handler's arguments before the plan; what it returns is the
-                answer, for which nobody waits, unless it is None. It must be quick.
+                answer, for which nobody waits, unless it is None.
         """
         # The lane alone limits; Gradio's own queue would hold back work in order of arrival.
         return {"fn": self._in_turn(handler, plan, waiting, at_once), "concurrency_limit": None}
@@ -97,7 +97,7 @@ class Turns:
         @functools.wraps(handler)
         async def in_turn(request: gr.Request, *values: Any) -> AsyncIterator[Any]:
             arguments = (request, *values) if told else values
-            answer = None if at_once is None else at_once(*arguments)
+            answer = None if at_once is None else await asyncio.to_thread(at_once, *arguments)
             if answer is not None:
                 yield answer
                 return

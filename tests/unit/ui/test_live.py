@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
@@ -12,12 +13,13 @@ from PIL import Image, ImageDraw
 from harmony.background import CutoutModels
 from harmony.recipe import recipe_from_json
 from harmony.ui.banner import full_banner, live_banner
-from harmony.ui.live import KEEP_PICTURES, LiveAnswer, LiveMemory, LiveRequest
+from harmony.ui.live import KEEP_PICTURES, LiveAnswer, LiveMemory, LiveOffer, LiveRequest
 from harmony.ui.loading import live_offer, standard_engine
 from harmony.ui.page import build_demo
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.student import KEEP_NOISE, Student, within_reach
 from harmony.ui.visits import Visits
+from harmony.ui.zero_engine import ZeroEngine
 from tests.page_fakes import PageStudent
 
 SETTINGS = Settings(
@@ -112,6 +114,30 @@ def test_visitors_do_not_share_what_is_remembered(tmp_path):
 def test_other_numbers_of_steps_are_refused(request_of, num_steps):
     with pytest.raises(ValueError, match="one of 2, 4"):
         request_of(num_steps)
+
+
+def test_the_released_codes_rule_is_left_to_the_full_model(request_of):
+    with pytest.raises(ValueError, match="only the full model"):
+        request_of(rule="decomposed-official")
+
+
+def test_on_zero_gpu_the_dials_ask_for_no_gpu(model, request_of):
+    def gpu(**_: Any) -> Any:
+        def lend(_: Any) -> Any:
+            raise AssertionError("A GPU was asked for.")
+
+        return lambda task: lend
+
+    engine = ZeroEngine(
+        gpu,
+        model_name="fake",
+        load_model=PageStudent,
+        load_scorer=None,
+        live=LiveOffer(lambda: model),
+    )
+    assert engine.student is not None
+    answer(engine.student, request_of(), LiveMemory())
+    assert len(model.runs) == 1
 
 
 def test_scales_beyond_the_students_reach_are_painted_at_its_end_and_said(student, request_of):
