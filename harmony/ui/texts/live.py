@@ -53,4 +53,4 @@ def answered(seconds: float | None, *, follows: bool) -> str:
     """Return what comes after a live answer."""
     if follows:
         return FOLLOWS
-    return NEXT if seconds is None else NEXT_TIME.format(time=duration(seconds))
+    return NEXT if seconds is None else NEXT_TIME.format(time=duration(max(1.0, seconds)))
