@@ -27,11 +27,8 @@ def config():
 
 @pytest.mark.parametrize(("student", "more"), [(None, set()), (PageStudent(), {"live"})])
 def test_the_endpoints_for_programs_are_exactly_these(student, more):
-    public = {
-        dependency["api_name"]
-        for dependency in build_demo(fake_engine(student=student)).config["dependencies"]
-        if dependency["api_visibility"] == "public"
-    }
+    functions = build_demo(fake_engine(student=student)).fns.values()
+    public = {f.api_name for f in functions if f.api_visibility == "public"}
     assert public == {"cutout", "generate", "score", "reconstruct"} | more
 
 
