@@ -23,6 +23,7 @@ from pathlib import Path
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 SHIPPED = {
     "small": "model.safetensors",
+    "small-live": "model.safetensors",
     "clip-small": "open_clip_model.safetensors",
     "u2netp": "u2netp.onnx",
 }

@@ -65,8 +65,8 @@ class DistillationSettings:
     teacher_steps: int = 12
     trajectories: int = 48
     kept: int = 384
-    method: str = "own"
-    error: str = "squared"
+    method: str = "teacher"
+    error: str = "absolute"
 
     def __post_init__(self) -> None:
         """Refuse what does not divide, or is not known."""

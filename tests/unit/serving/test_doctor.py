@@ -12,9 +12,7 @@ from harmony.serving.options import parse_options
 
 @pytest.fixture
 def weights(tmp_path):
-    shutil.copytree(doctor.WEIGHTS / "u2netp", tmp_path / "u2netp")
-    shutil.copytree(doctor.WEIGHTS / "clip-small", tmp_path / "clip-small")
-    shutil.copytree(doctor.WEIGHTS / "small", tmp_path / "small")
+    shutil.copytree(doctor.WEIGHTS, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
