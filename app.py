@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from harmony.serving.options import parse_options, set_environment
+from harmony.serving.stop_signal import StopSignal
 
 
-def serve(options: argparse.Namespace) -> None:
-    """Build the page and serve it until SIGTERM or Ctrl-C.
+def serve(options: argparse.Namespace, stop: StopSignal) -> None:
+    """Build the page and serve it until it is asked to stop.
 
     Raises:
         ValueError: The server cannot be set up as the options say.
@@ -30,7 +31,7 @@ def serve(options: argparse.Namespace) -> None:
     from harmony.serving.lane import Lane
     from harmony.serving.run_log import RunLog
     from harmony.serving.server_folder import ServerFolder
-    from harmony.serving.shutdown import shut_down, stop_signal
+    from harmony.serving.shutdown import shut_down
     from harmony.ui.engines import build_engine, slots
     from harmony.ui.examples import load_examples
     from harmony.ui.loading import load_ahead, standard_defaults
@@ -59,7 +60,7 @@ def serve(options: argparse.Namespace) -> None:
         ),
         turns=Turns(lane, RunLog(options.model)),
     )
-    stop = stop_signal()
+    stop.begin_serving()
     demo.launch(
         server_name="0.0.0.0" if options.listen else None,
         server_port=options.port,
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         raise SystemExit(report(options))
     try:
-        serve(options)
+        serve(options, StopSignal())
     except ValueError as error:
         raise SystemExit(f"HarmonyView cannot start: {error}") from None
     logging.shutdown()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib
 from datetime import timedelta
 
 import torch
+import torch.distributed
 from accelerate import PartialState
 
 from harmony.devices import choose_device
@@ -18,6 +21,8 @@ def join_processes(
 ) -> tuple[PartialState, torch.device]:
     """Join the other processes, if there are any, and choose this one's device.
 
+    This process leaves them when its interpreter ends, or earlier with `leave_processes`.
+
     Args:
         device_name: One of `harmony.devices.DEVICES`.
         backend: Of the exchange between processes; None takes what suits the device.
@@ -26,8 +31,26 @@ def join_processes(
         ValueError: This machine has no such device.
     """
     device = choose_device(device_name)
+    import_defaults()
+    atexit.register(leave_processes)
     state = PartialState(cpu=device.type == "cpu", backend=backend, timeout=PATIENCE)
     if device.type == "cuda" and state.num_processes > 1:
         # More processes than GPUs share them; that is slower, but no reason to fail.
         device = torch.device("cuda", state.local_process_index % torch.cuda.device_count())
     return state, device
+
+
+def import_defaults() -> None:
+    """Import what takes the group of its own import as a default; call it before there is one.
+
+    A group that something still holds is not ended by leaving it. Its threads then outlive the
+    interpreter, and one that gives back a tensor after that aborts the process.
+    """
+    if torch.distributed.is_available():
+        importlib.import_module("torch.distributed.nn")
+
+
+def leave_processes() -> None:
+    """Leave the other processes, if there are any, and end the threads that talk to them."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -152,7 +152,6 @@ def _report(results: Sequence[Result], *, several: bool) -> int:
             _say(line)
     # A launcher ends every process as soon as one exits with a failure.
     wait_for_all()
-    PartialState().destroy_process_group()
     return EXIT_SOME_FAILED if failed else 0
 
 

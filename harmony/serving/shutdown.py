@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 
 import gradio as gr
 
@@ -21,21 +18,6 @@ MESSAGE_SECONDS = 0.5
 """For the last sentences to reach their pages."""
 CLOSE_SECONDS = 2
 """For open connections. Gradio itself waits up to 5 s for its server: under 10 s in all."""
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-def stop_signal() -> threading.Event:
-    """Return an event that is set by SIGTERM or Ctrl-C; call it in the main thread."""
-    stop = threading.Event()
-
-    def on_signal(number: int, _: FrameType | None) -> None:
-        # A second signal ends the process at once, as people expect.
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
-
-    for number in SIGNALS:
-        signal.signal(number, on_signal)
-    return stop
 
 
 def shut_down(demo: gr.Blocks, lane: Lane, clean_up: Callable[[], None]) -> None:

@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from harmony.processes import import_defaults
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -63,6 +65,7 @@ def join_processes(device: str) -> Processes:
         local = torch.device("cuda", place)
         torch.cuda.set_device(local)
     if count > 1:
+        import_defaults()
         dist.init_process_group("nccl" if local.type == "cuda" else "gloo")
     return Processes(rank, count, local)
 

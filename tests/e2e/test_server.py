@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -41,7 +42,6 @@ class Server:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stderr=log, stdout=subprocess.DEVNULL
             )
-        self.until(lambda: self.health() is not None)
 
     def health(self) -> httpx.Response | None:
         assert self.process.poll() is None, self._log.read_text()
@@ -61,6 +61,19 @@ class Server:
             assert time.monotonic() < deadline, "the server did not get there"
             time.sleep(0.05)
 
+    def catches(self, number: int) -> bool:
+        """Whether the process has a handler for a signal."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+        return bool(int(caught, 16) >> (number - 1) & 1)
+
+    def signal_another_thread(self, number: int) -> None:
+        """Send a signal to a thread that is not the main one: the system may choose any."""
+        pid = self.process.pid
+        threads = (int(task.name) for task in Path(f"/proc/{pid}/task").iterdir())
+        other = next(thread for thread in threads if thread != pid)
+        assert ctypes.CDLL(None).tgkill(pid, other, number) == 0
+
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(EXIT_SECONDS)
@@ -71,7 +84,8 @@ class Server:
 
 
 @pytest.fixture
-def start(tmp_path) -> Iterator:
+def begin(tmp_path) -> Iterator[Callable[..., Server]]:
+    """Return a function that starts a server and does not wait for it."""
     servers: list[Server] = []
 
     def run(*options: str) -> Server:
@@ -82,6 +96,18 @@ def start(tmp_path) -> Iterator:
     for server in servers:
         server.process.kill()
         server.process.wait()
+
+
+@pytest.fixture
+def start(begin) -> Callable[..., Server]:
+    """Return a function that starts a server and returns it when it answers."""
+
+    def run(*options: str) -> Server:
+        server = begin(*options)
+        server.until(lambda: server.health() is not None)
+        return server
+
+    return run
 
 
 def submit(server: Server, tmp_path: Path, picture: Path, num_steps: int):
@@ -119,7 +145,7 @@ def test_a_long_run_and_who_waits_are_told_and_the_server_ends(start, tmp_path, 
     server.until(lambda: server.state()["running"] == 1)
     waiting = submit(server, tmp_path, picture, 4)
     server.until(lambda: server.state()["waiting"] == 1)
-    server.process.send_signal(signal.SIGTERM)
+    server.signal_another_thread(signal.SIGTERM)
     with pytest.raises(AppError, match="being restarted"):
         waiting.result(timeout=PATIENCE)
     during = server.health()
@@ -130,6 +156,12 @@ def test_a_long_run_and_who_waits_are_told_and_the_server_ends(start, tmp_path, 
     assert list(server.files.iterdir()) == []
     outcomes = [line["outcome"] for line in server.log() if line["event"] == "run"]
     assert outcomes == ["ended", "ended"]
+
+
+def test_a_server_that_is_still_starting_ends_at_once(begin):
+    server = begin()
+    server.until(lambda: server.catches(signal.SIGTERM))
+    assert server.end() == 128 + signal.SIGTERM
 
 
 def test_after_a_kill_the_next_start_is_clean(start, tmp_path, picture):
