@@ -135,11 +135,16 @@ def positions(s1: str, s2: str, cfg: str) -> tuple[Guidance, ...]:
     Raises:
         ValueError: A part is not a number.
     """
-    ones, twos, scales = (
-        [float(part) for part in text.split(",") if part] for text in (s1, s2, cfg)
-    )
+    ones, twos, scales = (_numbers(text) for text in (s1, s2, cfg))
     pairs = tuple(Guidance("decomposed", a, b) for a, b in product(ones, twos))
     return pairs + tuple(Guidance("cfg", cfg_scale=scale) for scale in scales)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part]
+    except ValueError:
+        raise ValueError(f"Positions are {text!r}; write numbers, commas between.") from None
 
 
 def key_of(guidance: Guidance) -> str:
