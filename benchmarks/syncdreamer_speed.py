@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from harmony.devices import choose_device, choose_dtype
+from harmony.devices import choose_device
 from harmony.models.syncdreamer.checkpoint import DTYPES, empty_network, finish_loading
 from harmony.models.syncdreamer.config import (
     AutoencoderConfig,
@@ -29,6 +29,7 @@ from harmony.models.syncdreamer.config import (
 )
 from harmony.models.syncdreamer.model import SyncDreamer
 from harmony.models.syncdreamer.network import SyncDreamerNetwork
+from harmony.models.syncdreamer.precision import default_dtype
 from harmony.models.syncdreamer.runtime import RuntimeSettings
 from harmony.noise import SeededNoise
 from harmony.records import Branch, Condition, ReferenceImage, SamplerSettings
@@ -124,7 +125,7 @@ def main() -> None:
     """Run the benchmark and print seconds, peak memory and the ratio to the reference."""
     options = parse_arguments()
     device = choose_device(options.device)
-    dtype = DTYPES[options.dtype] if options.dtype else choose_dtype(device)
+    dtype = DTYPES[options.dtype] if options.dtype else default_dtype(device)
     settings = RuntimeSettings(options.low_memory, options.compile, options.autotune)
     config = TINY if options.size == "tiny" else SyncDreamerConfig()
     network = random_network(config, device, dtype)

@@ -5,7 +5,7 @@ Seed k draws the same numbers alone, in any batch, and for every device.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -33,13 +33,44 @@ def validate_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
 class SeededNoise:
     """Standard normal noise for several samples, one independent stream for each seed."""
 
-    def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
-        """Open one stream for each of `seeds`; drawn noise is moved to `device`."""
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+        *,
+        first: Mapping[int, Tensor] | None = None,
+    ) -> None:
+        """Open one stream for each of `seeds`; drawn noise is moved to `device`.
+
+        Args:
+            seeds: One for each sample.
+            device: Where the noise is wanted.
+            first: What a stream's first draw gave before, by seed; it is not drawn again.
+        """
         self.seeds = validate_seeds(seeds)
         self.device = torch.device(device)
-        self._generators = [torch.Generator("cpu").manual_seed(seed) for seed in self.seeds]
+        self._streams = [_Stream(seed, (first or {}).get(seed)) for seed in self.seeds]
 
     def draw(self, shape: Sequence[int]) -> Float[Tensor, "S ..."]:
         """Draw the next N(0, 1) tensor of `shape` from every stream, float32."""
-        samples = [torch.randn(tuple(shape), generator=g) for g in self._generators]
+        samples = [stream.draw(tuple(shape)) for stream in self._streams]
         return torch.stack(samples).to(self.device)
+
+
+class _Stream:
+    """The numbers of one seed; those that are known already are drawn only if more follow."""
+
+    def __init__(self, seed: int, first: Tensor | None) -> None:
+        self._generator = torch.Generator("cpu").manual_seed(seed)
+        self._first = first
+        self._behind: tuple[int, ...] | None = None
+
+    def draw(self, shape: tuple[int, ...]) -> Float[Tensor, "..."]:
+        first, self._first = self._first, None
+        if first is not None and tuple(first.shape) == shape:
+            self._behind = shape
+            return first
+        if self._behind is not None:
+            torch.randn(self._behind, generator=self._generator)
+            self._behind = None
+        return torch.randn(shape, generator=self._generator)

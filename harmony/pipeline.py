@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -44,6 +44,19 @@ class Prepared:
     reference: ReferenceImage
     cutout_used: str
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What runs of one picture begin from, wherever their dials stand.
+
+    Attributes:
+        condition: The reference as the model encoded it.
+        noise: (N, C, h, w) the first noise of seeds that were drawn already.
+    """
+
+    condition: Condition
+    noise: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,9 +154,29 @@ def prepare(
     return Prepared(rgba, reference, used, loaded.notes + cutout_warnings(rgba, elevation_deg))
 
 
+def encode(model: MultiviewDenoiser, reference: ReferenceImage) -> Start:
+    """Encode the reference once for many runs.
+
+    Raises:
+        ValueError: Memory does not suffice.
+    """
+    try:
+        with torch.inference_mode():
+            return Start(model.encode_reference(reference))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _too_little_memory(model.device, 1) from error
+
+
+def first_noise(model: MultiviewDenoiser, seed: int) -> Float[Tensor, "N C h w"]:
+    """Return the noise from which a seed's sample starts."""
+    return SeededNoise((seed,)).draw((model.view_count, *model.latent_shape))[0]
+
+
 def generate(
     model: MultiviewDenoiser,
-    reference: ReferenceImage,
+    reference: ReferenceImage | Start,
     recipe: Recipe,
     *,
     scorer: Scorer | None = None,
@@ -157,7 +190,7 @@ def generate(
 
     Args:
         model: The denoiser.
-        reference: The framed picture.
+        reference: The framed picture, or what `encode` made of it.
         recipe: Its seeds, guidance, sampler and object name are used.
         scorer: Scores each sample where given.
         seeds_per_pass: Seeds that share a pass; None chooses as above.
@@ -188,17 +221,17 @@ def generate(
 
 def _run(
     model: MultiviewDenoiser,
-    reference: ReferenceImage,
+    reference: ReferenceImage | Start,
     recipe: Recipe,
     scorer: Scorer | None,
     seeds_per_pass: int,
     preview_every: int,
 ) -> Generator[StepEvent | SampleEvent]:
-    condition = _encoded(model, reference)
+    start = reference if isinstance(reference, Start) else encode(model, reference)
     passes = _split(recipe.seeds, seeds_per_pass)
     done, halved, notice = 0, False, None
     while done < len(passes):
-        walker = _Pass(model, condition, replace(recipe, seeds=passes[done]), preview_every)
+        walker = _Pass(model, start, replace(recipe, seeds=passes[done]), preview_every)
         try:
             for event in walker.steps(done, len(passes)):
                 yield replace(event, notice=notice)
@@ -223,16 +256,6 @@ def _run(
         done += 1
 
 
-def _encoded(model: MultiviewDenoiser, reference: ReferenceImage) -> Condition:
-    try:
-        with torch.inference_mode():
-            return model.encode_reference(reference)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise _too_little_memory(model.device, 1) from error
-
-
 def _too_little_memory(device: torch.device, count: int) -> ValueError:
     ways = [
         *(["use fewer seeds at once"] if count > 1 else []),
@@ -245,17 +268,17 @@ class _Pass:
     """The seeds that are painted together."""
 
     def __init__(
-        self, model: MultiviewDenoiser, condition: Condition, recipe: Recipe, preview_every: int
+        self, model: MultiviewDenoiser, start: Start, recipe: Recipe, preview_every: int
     ) -> None:
-        self.model, self.condition, self.recipe = model, condition, recipe
+        self.model, self.start, self.recipe = model, start, recipe
         self.preview_every = preview_every
         self.latents: Tensor | None = None
 
     def steps(self, pass_index: int, num_passes: int) -> Iterator[StepEvent]:
-        noise = SeededNoise(self.recipe.seeds, self.model.device)
-        recipe = self.recipe
+        recipe, start = self.recipe, self.start
+        noise = SeededNoise(recipe.seeds, self.model.device, first=start.noise)
         for step in sample_steps(
-            self.model, self.condition, noise, recipe.guidance, recipe.sampler
+            self.model, start.condition, noise, recipe.guidance, recipe.sampler
         ):
             self.latents = step.latents
             number = step.index + 1

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harmony.guidance import branch_weights, guide
-from harmony.models.base import MultiviewDenoiser, NoiseSchedule
+from harmony.models.base import DistilledDenoiser, MultiviewDenoiser, NoiseSchedule
 from harmony.noise import SeededNoise
 from harmony.records import Condition, Guidance, SamplerSettings
 
@@ -215,6 +215,8 @@ def validate_request(
             f"it serves {', '.join(model.guidance_rules)}."
         )
     timesteps(model.schedule, settings.num_steps)
+    if isinstance(model, DistilledDenoiser):
+        model.check_request(guidance, settings)
 
 
 def sample_steps(
@@ -259,6 +261,8 @@ def _walk(
     shape = (model.view_count, *model.latent_shape)
     visited = timesteps(model.schedule, settings.num_steps)
     last = settings.num_steps - 1
+    if isinstance(model, DistilledDenoiser):
+        condition = model.with_dials(condition, guidance, settings.num_steps)
     takes_eta = "eta" in inspect.signature(scheduler.step).parameters
     latents = noise.draw(shape).to(model.device) * scheduler.init_noise_sigma
     # The scheduler counts its own levels; the network is told the timestep behind each.

@@ -5,16 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from harmony.models.base import MultiviewDenoiser
 from harmony.painting.painter import Painter
-from harmony.records import Branch, CDScore, Condition, Predictions, ReferenceImage, Views
+from harmony.records import (
+    Branch,
+    CDScore,
+    Condition,
+    Guidance,
+    Predictions,
+    ReferenceImage,
+    SamplerSettings,
+    Views,
+)
 from harmony.scoring import ViewEmbeddings
 from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
+from harmony.ui.live import NO_OFFER, LiveOffer
 from tests.fakes import FakeDenoiser
 
 SIDE = 128
@@ -50,6 +61,35 @@ class PageDenoiser(FakeDenoiser):
         alpha = (0.4 * SIDE - radius + 0.5).clamp(0, 1).expand(*clean.shape[:2], 1, SIDE, SIDE)
         pixels = colour.unflatten(0, clean.shape[:2])
         return Views(pixels * alpha + 1 - alpha, alpha.clone())
+
+
+class PageStudent(PageDenoiser):
+    """The same as a distilled model: its views are as red as s1 and as blue as s2 say.
+
+    Attributes:
+        runs: (s1, s2, steps) of every run that was begun.
+    """
+
+    step_counts: tuple[int, ...] = (2, 4)
+
+    def __init__(self, step_seconds: float = 0.0) -> None:
+        super().__init__(step_seconds)
+        self.name = "fake-live"
+        self.schedule = replace(self.schedule, guidance_interval=(0, 0))
+        self.runs: list[tuple[float, float, int]] = []
+
+    def check_request(self, guidance: Guidance, settings: SamplerSettings) -> None:
+        if settings.num_steps not in self.step_counts:
+            raise ValueError("Not so many steps.")
+
+    def with_dials(self, condition: Condition, guidance: Guidance, num_steps: int) -> Condition:
+        self.runs.append((guidance.s1, guidance.s2, num_steps))
+        dials = torch.tensor([guidance.s1 / 4, 0.0, guidance.s2 / 1.5])
+        return Condition({**condition.tensors, "dials": dials})
+
+    def _clean(self, latents: Tensor, condition: Condition, branch: Branch) -> Tensor:
+        clean = super()._clean(latents, condition, branch)
+        return 0.3 * clean + 0.7 * (2 * condition.tensors["dials"].view(3, 1, 1) - 1)
 
 
 class PixelScorer:
@@ -90,6 +130,7 @@ def fake_engine(
     model: MultiviewDenoiser | None = None,
     painter: Painter | None = None,
     cache: FileCache | None = None,
+    student: MultiviewDenoiser | None = None,
 ) -> Engine:
     """Return an engine that needs no weights."""
     return Engine(
@@ -98,4 +139,10 @@ def fake_engine(
         load_scorer=PixelScorer,  # pyright: ignore[reportArgumentType]
         painter=painter,
         cache=cache,
+        live=NO_OFFER if student is None else LiveOffer(lambda: student),
     )
+
+
+def engine_with_student(step_seconds: float = 0.0) -> Engine:
+    """Return an engine with a student; a worker makes its own."""
+    return fake_engine(student=PageStudent(step_seconds))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -124,4 +124,29 @@ class MultiviewDenoiser(Protocol):
 
     def preview(self, predicted_clean: Float[Tensor, "S N C h w"]) -> Float[Tensor, "S N 3 p p"]:
         """Return a cheap picture in [0, 1] of the current estimate, p <= image_size."""
+        ...
+
+
+@runtime_checkable
+class DistilledDenoiser(MultiviewDenoiser, Protocol):
+    """A denoiser that takes the guidance as an input (Meng et al., arXiv 2210.03142).
+
+    Its `schedule.guidance_interval` is empty, so that each step is one pass of the full branch.
+
+    Attributes:
+        step_counts: Numbers of steps that it was distilled for.
+    """
+
+    step_counts: tuple[int, ...]
+
+    def check_request(self, guidance: Guidance, settings: SamplerSettings) -> None:
+        """Refuse guidance and sampler settings that were not distilled.
+
+        Raises:
+            ValueError: The sentence says what is served.
+        """
+        ...
+
+    def with_dials(self, condition: Condition, guidance: Guidance, num_steps: int) -> Condition:
+        """Return the condition with guidance and number of steps in it."""
         ...

@@ -18,18 +18,31 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 CONFIG = "card.json"
 
 
+def _shipped(name: str, folder: Path | None) -> Path:
+    folder = folder or WEIGHTS / name
+    if not (folder / CONFIG).is_file():
+        raise ValueError(
+            f"The {name} model's {CONFIG} is missing in {folder}; fetch the repository's weights "
+            "again, or name a folder that holds a model."
+        )
+    return folder
+
+
+# These two fit everywhere as they are, so that there is no memory to save.
 def _small(folder: Path | None, device: torch.device, *, low_memory: bool) -> MultiviewDenoiser:
-    # It fits everywhere as it is, so that there is nothing to save.
     del low_memory
     from harmony.models import small
 
-    folder = folder or WEIGHTS / "small"
-    if not (folder / CONFIG).is_file():
-        raise ValueError(
-            f"The small model's {CONFIG} is missing in {folder}; fetch the repository's weights "
-            "again, or name a folder that holds a model."
-        )
-    return small.load(folder, device, dtype=choose_dtype(device))
+    return small.load(_shipped("small", folder), device, dtype=choose_dtype(device))
+
+
+def _small_live(
+    folder: Path | None, device: torch.device, *, low_memory: bool
+) -> MultiviewDenoiser:
+    del low_memory
+    from harmony.models import small_live
+
+    return small_live.load(_shipped("small-live", folder), device, dtype=choose_dtype(device))
 
 
 def _syncdreamer(
@@ -42,6 +55,7 @@ def _syncdreamer(
 
 LOADERS: Mapping[str, Callable[..., MultiviewDenoiser]] = {
     "small": _small,
+    "small-live": _small_live,
     "syncdreamer": _syncdreamer,
 }
 

@@ -47,6 +47,8 @@ class Work:
         steps: Sampling steps of one sample, for the log.
         seeds: Samples, for the log.
         program: Whether a program asked: its calls queue up and do not replace each other.
+        fleeting: Whether it is short and comes often: nothing is said when newer work takes its
+            place, and of a short wait.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Work:
     steps: int = 0
     seeds: int = 0
     program: bool = False
+    fleeting: bool = False
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,13 @@ def build_parser() -> argparse.ArgumentParser:
         "(or set HARMONY_AUTH to one such line; an argument would show in the process list)",
     )
     what = parser.add_argument_group("what works")
-    what.add_argument("--model", default="small", help="small, syncdreamer or a model's folder")
+    what.add_argument("--model", default="small", help="small, small-live, syncdreamer or a folder")
+    what.add_argument(
+        "--live-model",
+        default="small-live",
+        metavar="MODEL",
+        help="answers s1 and s2 while they move: small-live (default), its folder, or off",
+    )
     what.add_argument(
         "--weights",
         type=Path,

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from harmony.training import measure, pieces, small
+from harmony.training import compare, live, measure, pieces, small
 
 EXIT_REFUSED = 2
 
@@ -16,6 +16,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m harmony.training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     small.add_arguments(commands.add_parser("small", help="train the shipped multi-view model"))
+    live.add_arguments(commands.add_parser("live", help="distil the model for live dials"))
+    compare.add_arguments(commands.add_parser("compare", help="live model beside its teacher"))
     measure.add_arguments(commands.add_parser("measure", help="score weights on held-out objects"))
     pieces.add_split_arguments(commands.add_parser("split", help="cut files into pieces"))
     pieces.add_join_arguments(commands.add_parser("join", help="join pieces to files"))

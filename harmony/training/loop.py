@@ -1,4 +1,4 @@
-"""The time-boxed training loop of the small model."""
+"""The time-boxed training loop, and a step of the small model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from harmony.models.small.network import SmallNetwork
 from harmony.training.loss import FlowObjective, branch_counts
 from harmony.training.parallel import Processes
 from harmony.training.state import TrainingState
 
 CLOCK_EVERY = 10  # steps between two agreements on the time
 
+Advance = Callable[[float, float], tuple[Tensor, Tensor]]
+"""Makes one step at a learning rate (relative to its peak), told the seconds so far; returns
+(loss, gradient norm) without waiting for the device."""
 OnCheckpoint = Callable[[TrainingState], Mapping[str, object]]
 """Measures the averaged weights at a checkpoint."""
 
@@ -93,8 +97,14 @@ def learning_rate(step: int, elapsed_share: float, settings: LoopSettings) -> fl
 
 
 def compile_objective(objective: FlowObjective) -> None:
-    """Compile the repeated parts once for each kind, and the convolutional ends."""
-    network = objective.network
+    """Compile the network's parts and what stands before and behind it."""
+    compile_network(objective.network)
+    for part in (objective.noisy_views, objective.velocity_error):
+        part.compile(dynamic=False)
+
+
+def compile_network(network: SmallNetwork) -> None:
+    """Compile a network's repeated parts once for each kind, and its convolutional ends."""
     parts = [*network.blocks, *network.reference.blocks, network.decoder]
     parts += [
         network.stem.down,
@@ -102,7 +112,7 @@ def compile_objective(objective: FlowObjective) -> None:
         network.reference.stem,
         network.reference.fine,
     ]
-    for part in [*parts, objective.noisy_views, objective.velocity_error]:
+    for part in parts:
         part.compile(dynamic=False)
 
 
@@ -152,9 +162,8 @@ def training_step(
 
 
 def train(
-    objective: FlowObjective,
+    advance: Advance,
     state: TrainingState,
-    scenes: SceneSource,
     processes: Processes,
     settings: LoopSettings,
     folder: Path,
@@ -164,9 +173,8 @@ def train(
     """Train until the schedule's minutes are over; write log lines and checkpoints to `folder`.
 
     Args:
-        objective: Of a network on the processes' device; `state` owns its parameters.
+        advance: Makes one step of `state`.
         state: Fresh, or loaded to resume.
-        scenes: This process's own stream.
         processes: This process among its peers.
         settings: Length, batch, seed.
         folder: `log.jsonl` and the checkpoint go here (first process only).
@@ -176,8 +184,6 @@ def train(
     Returns:
         Whether the schedule is at its end, and not only this run (`stop_after`).
     """
-    if settings.compile:
-        compile_objective(objective)
     clock = _Clock(state.progress.seconds, settings.minutes * 60, processes)
     loss_sum = torch.zeros((), device=processes.device)
     begin = last_save = state.progress.seconds
@@ -185,9 +191,7 @@ def train(
     while clock.share < 1.0 and clock.seconds < end:
         step = state.progress.step
         rate = learning_rate(step, clock.share, settings)
-        loss, norm = training_step(
-            objective, state, scenes, processes, settings, rate=rate, seconds=clock.seconds
-        )
+        loss, norm = advance(rate, clock.seconds)
         loss_sum += loss
         if (step + 1) % settings.log_every == 0:
             _log(folder, state, loss_sum / settings.log_every, norm, rate, processes)

@@ -115,7 +115,7 @@ def validate(
     scores, spreads, diversities = [], [], []
     for start in range(0, len(objects), together):
         chosen = objects[start : start + together]
-        pixels = _sample(model, chosen, start, guidance, settings, seeds)
+        pixels = paint(model, chosen, start, guidance, settings, seeds)
         truth = torch.stack([item.views for item in chosen]).to(model.device)
         scores.append(psnr(pixels, truth[:, None]).cpu())
         if len(seeds) > 1:
@@ -138,7 +138,7 @@ def validate(
     )
 
 
-def _sample(
+def paint(
     model: SmallDenoiser,
     chosen: Sequence[ValidationObject],
     first: int,

@@ -13,6 +13,7 @@ from PIL import Image
 
 from harmony.serving.lane import Place
 from harmony.ui import settings, texts
+from harmony.ui.banner import banner_html, full_banner, run_banner
 from harmony.ui.clock import Clock, steps_done
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
@@ -25,6 +26,7 @@ from harmony.ui.results import Results
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.shown import live_value, run_value, seed_of
 from harmony.ui.status import status_html, step_text, waiting_html
+from harmony.ui.texts import live as live_texts
 from harmony.ui.visits import SampleFiles, Visit, Visits
 
 Updates = dict[Any, Any]
@@ -82,16 +84,20 @@ class Actions:
 
     def choose_example(self, request: gr.Request, example: Example) -> Updates:
         """Take an example's picture, and show the result that ships with it."""
-        updates = self.take_example(example)
+        s1, s2 = self.inputs.s1.value, self.inputs.s2.value
+        return self.take_example(example) | self.show_example(self.visit(request), example, s1, s2)
+
+    def show_example(self, visit: Visit, example: Example, s1: float, s2: float) -> Updates:
+        """Show what ships with an example, or nothing where there is no such thing."""
         result = load_precomputed(example)
         if result is None:
-            return updates
-        self.visit(request).put_aside()
-        return updates | {
+            return {}
+        visit.put_aside()
+        return {
             self.results.status: status_html(precomputed_text(result)),
-            self.results.turntable: precomputed_value(
-                result, self.inputs.s1.value, self.inputs.s2.value
-            ),
+            self.results.banner: "",
+            self.results.back: gr.update(visible=False),
+            self.results.turntable: precomputed_value(result, s1, s2),
             self.results.details: gr.update(visible=False),
         }
 
@@ -112,12 +118,29 @@ class Actions:
     @in_plain_words
     def generate(self, request: gr.Request, picture: str | None, *dials: Any) -> Iterator[Updates]:
         """Run the model; every step paints the page."""
+        yield from self._run(self.visit(request), picture, dials)
+
+    @in_plain_words
+    def refine(self, request: gr.Request, picture: str | None, *dials: Any) -> Iterator[Updates]:
+        """Run the model after a dial was let go, unless it has moved on since."""
+        visit = self.visit(request)
+        if visit.live.wanted is None:
+            yield from self._run(visit, picture, dials, refining=True)
+        else:
+            yield {self.results.status: gr.skip()}
+
+    def _run(
+        self, visit: Visit, picture: str | None, dials: tuple[Any, ...], *, refining: bool = False
+    ) -> Iterator[Updates]:
         if picture is None:
             raise ValueError(texts.NO_PICTURE)
         wanted = settings_from(dials)
-        visit = self.visit(request)
-        folder = visit.begin()
-        yield self.buttons(running=True) | {self.results.details: gr.update(visible=False)}
+        folder = visit.begin(refining=refining)
+        yield self.buttons(running=True) | {
+            self.results.details: gr.update(visible=False),
+            self.results.banner: full_banner(wanted, live_texts.UNDER_WAY),
+            self.results.back: gr.update(visible=False),
+        }
         run = self.engine.generate(Path(picture), wanted, folder)
         try:
             yield from self._follow(until_replaced(run, visit), visit, wanted.seeds)
@@ -188,6 +211,7 @@ class Actions:
             text = texts.STOPPED.format(step=step[0], num_steps=step[1])
         return self.buttons(running=False) | {
             self.results.status: status_html(text),
+            self.results.banner: banner_html(live_texts.FULL, live_texts.STOPPED),
             self.results.runs: gr.update(value=None),
         }
 
@@ -205,7 +229,7 @@ class Actions:
         """Return the page with the visit's current run and sample on it."""
         run, sample = visit.run, visit.sample
         if run is None or sample is None:
-            return {self.results.details: gr.update(visible=False)}
+            return {self.results.details: gr.update(visible=False), self.results.banner: ""}
         visit.mesh = None
         chosen = run.samples.index(sample)
         done = texts.DONE.format(
@@ -213,6 +237,8 @@ class Actions:
         )
         return {
             self.results.status: status_html(done),
+            self.results.banner: run_banner(run),
+            self.results.back: gr.update(visible=False),
             self.results.turntable: run_value(run, chosen),
             self.results.details: gr.update(visible=True),
             self.results.runs: self.run_choices(visit),
@@ -242,10 +268,9 @@ class Actions:
     def choose_run(self, request: gr.Request, run_id: str | None) -> Updates:
         """Put an earlier run back on the page."""
         visit = self.visit(request)
-        if run_id not in visit.runs:
+        if run_id is None or run_id not in visit.runs:
             raise ValueError(texts.GONE)
-        if visit.current != run_id:
-            visit.current, visit.chosen = run_id, 0
+        visit.choose(run_id)
         return self.show(visit)
 
     @in_plain_words

@@ -10,6 +10,8 @@ import gradio as gr
 from harmony.ui import plans
 from harmony.ui.actions import Actions, Updates, settings_from
 from harmony.ui.errors import in_plain_words
+from harmony.ui.live import RULES
+from harmony.ui.plans import live_request
 from harmony.ui.settings import Settings
 from harmony.ui.sharing import file_sha256
 from harmony.ui.status import status_html
@@ -19,30 +21,52 @@ from harmony.ui.visits import Run, Visit
 
 
 class DialActions:
-    """Handlers of s1 and s2."""
+    """Handlers of a dial that is let go."""
 
     def __init__(self, page: Actions) -> None:
         """Share the page's engine and visits."""
         self.page = page
 
+    @property
+    def _nothing(self) -> Updates:
+        return {self.page.results.status: gr.skip()}
+
     @in_plain_words
     def released(
-        self, request: gr.Request, picture: str | None, auto: bool, asked: int, *dials: Any
+        self, request: gr.Request, picture: str | None, refine: bool, live: int, *dials: Any
     ) -> Updates:
-        """Show the run of these dials if it was made before; else say or start what it takes."""
+        """Show the run of these dials if it was made before; else say or start what it takes.
+
+        Where the student answers, the full model waits until it has.
+        """
         if picture is None:
-            return {self.page.results.status: gr.skip()}
+            return self._nothing
         wanted, visit = settings_from(dials), self.page.visit(request)
-        run = None if visit.running else self._found(visit, Path(picture), wanted)
+        busy = visit.running and not visit.refining
+        served = live and wanted.rule in RULES
+        asked = live_request(picture, live, dials) if served else None
+        run = None if busy else self._found(visit, Path(picture), wanted)
         if run is not None:
+            visit.stop_refining()
             visit.keep(run)
-            return self.page.show(visit)
-        if auto:
+            visit.live.shown = asked  # the student is not needed for it
+            return self.page.buttons(running=False) | self.page.show(visit)
+        if asked is not None and not busy:
+            visit.live.refine = asked if refine else None
+            if visit.live.shown != asked:
+                visit.live.want(asked)
+            return self._nothing
+        return self._without_student(visit, wanted, refine=refine)
+
+    def _without_student(self, visit: Visit, wanted: Settings, *, refine: bool) -> Updates:
+        if refine:
             # The run on its way stops at its next step; the new one follows it.
             visit.replaced += 1
-            return {self.page.inputs.asked: asked + 1}
+            visit.live.settle()
+            visit.live.asked += 1
+            return {self.page.inputs.asked: visit.live.asked}
         if visit.running:
-            return {self.page.results.status: gr.skip()}
+            return self._nothing
         text = texts.to_make(self.page.engine.estimate(wanted))
         return {self.page.results.status: status_html(text)}
 
@@ -55,21 +79,25 @@ class DialActions:
         return self.page.engine.peek(picture, wanted, visit.new_folder)
 
 
-def bind_dials(actions: DialActions, turns: Turns) -> None:
-    """Answer when s1 or s2 is let go; never while it moves."""
+def bind_dials(actions: DialActions, turns: Turns) -> Any:
+    """Answer when a dial is let go.
+
+    Returns:
+        The event, for what comes after it.
+    """
     page = actions.page
     inputs, on_show = page.inputs, page.parts
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    gr.on(
-        [inputs.s1.release, inputs.s2.release],
+    released = gr.on(
+        [inputs.s1.release, inputs.s2.release, inputs.cfg_scale.release],
         actions.released,
-        inputs=[inputs.picture, inputs.run_on_release, inputs.asked, *inputs.dials],
+        inputs=[inputs.picture, inputs.refine, inputs.live, *inputs.dials],
         outputs=[inputs.asked, *on_show],
         trigger_mode="always_last",
         **quiet,
     )
     run = inputs.asked.change(
-        **turns.of(page.generate, plans.run, page.waiting),
+        **turns.of(page.refine, plans.run, page.waiting),
         inputs=[inputs.picture, *inputs.dials],
         outputs=on_show,
         trigger_mode="multiple",
@@ -77,3 +105,4 @@ def bind_dials(actions: DialActions, turns: Turns) -> None:
     )
     run.failure(page.failed, outputs=on_show, **quiet)
     inputs.stop.click(None, cancels=run, **quiet)
+    return released

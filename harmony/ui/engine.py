@@ -36,9 +36,11 @@ from harmony.ui.events import (
 from harmony.ui.faults import guarded
 from harmony.ui.late_scorer import LateScorer
 from harmony.ui.lazy import Lazy
+from harmony.ui.live import NO_OFFER, LiveOffer
 from harmony.ui.mesh_building import building
 from harmony.ui.preload import preload
 from harmony.ui.settings import QUALITIES, Framing, Settings, choice
+from harmony.ui.student import Student
 from harmony.ui.texts import modes
 from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run
@@ -68,13 +70,15 @@ class Engine:
         model: Loads on the first run.
         scorer: Loads on the first run, or None where nothing is scored.
         painter: Paints pictures from descriptions, or None where the page does not offer that.
+        student: Answers the dials while they move, or None where nothing does.
+        live: Whether there is a student, and why not.
         cache: Finished samples; without a folder of their own they are kept in memory.
         pace: What a step takes on this machine.
         encoder_name: The scorer's, where it is known before the scorer is loaded.
         device_name: What was asked for; "auto" until the model is loaded.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (an engine has that many parts)
         self,
         *,
         model_name: str,
@@ -85,6 +89,7 @@ class Engine:
         cache: FileCache | None = None,
         encoder_name: str | None = None,
         device_name: str = "auto",
+        live: LiveOffer = NO_OFFER,
     ) -> None:
         """Remember how to load the parts; nothing is loaded here."""
         self.model_name, self.rules = model_name, tuple(rules)
@@ -96,6 +101,8 @@ class Engine:
         self.pace = Pace()
         self.device_name = device_name
         self._cutouts = CutoutModels()
+        self.live = live
+        self.student = None if live.load is None else Student(live.load, self._cutouts)
         self._may_load = threading.Event()
         self._may_load.set()
 
@@ -107,11 +114,16 @@ class Engine:
             lambda: self._cutouts.load(SHIPPED),
             functools.partial(importlib.import_module, "harmony.ui.painting"),
         ]
+        if self.student is not None:
+            parts += [self._when_idle, self.student.model.get]
         if self.scorer is not None:
             self.scorer.announce()
-            # A visitor who waits for a first picture has the processor for that alone.
-            parts += [lambda: self._may_load.wait(LONGEST_FIRST_STEP), self.scorer.get]
+            parts += [self._when_idle, self.scorer.get]
         return preload(parts)
+
+    def _when_idle(self) -> None:
+        """Wait: a visitor who waits for a first picture has the processor for that alone."""
+        self._may_load.wait(LONGEST_FIRST_STEP)
 
     def status(self) -> str:
         """Return the state of the model in words."""

@@ -12,15 +12,22 @@ from harmony.serving.workers import WorkerPool
 from harmony.serving.zero import is_zero_gpu
 from harmony.ui.cache import FileCache, default_folder
 from harmony.ui.engine import Engine
-from harmony.ui.loading import standard_engine
+from harmony.ui.loading import live_offer, standard_engine
 from harmony.ui.pooled_engine import PooledEngine, WorkerEngine
 
 ZERO_SLOTS = 4
 """ZeroGPU lends several GPUs at once; each visitor pays with their own quota."""
 
 
-def _own_engine(model: str, device: str, cache: Path, low_memory: bool) -> Engine:
-    return standard_engine(model, device, cache=FileCache(cache), low_memory=low_memory)
+def _worker_engine(options: argparse.Namespace, cache: Path) -> Engine:
+    # A worker sees one GPU only, which is "cuda" to it.
+    return standard_engine(
+        options.model,
+        "cuda",
+        live_model=options.live_model,
+        cache=FileCache(cache),
+        low_memory=options.low_memory,
+    )
 
 
 def build_engine(options: argparse.Namespace, gpu: Callable[..., Any]) -> Engine:
@@ -37,21 +44,23 @@ def build_engine(options: argparse.Namespace, gpu: Callable[..., Any]) -> Engine
         return standard_engine(
             options.model,
             options.device,
+            live_model=options.live_model,
             text_model=options.text_model,
             cache=FileCache(cache),
             low_memory=options.low_memory,
         )
-    # A worker sees one GPU only, which is "cuda" to it.
-    make = functools.partial(_own_engine, options.model, "cuda", cache, options.low_memory)
+    make = functools.partial(_worker_engine, options, cache)
     pool = WorkerPool(functools.partial(WorkerEngine, make), options.gpus)
     rules = standard_engine(options.model, "cuda").rules
-    return PooledEngine(model_name=options.model, rules=rules, pool=pool)
+    live = live_offer(options.model, "cuda", options.live_model)
+    return PooledEngine(model_name=options.model, rules=rules, pool=pool, live=live)
 
 
 def _zero_engine(options: argparse.Namespace, gpu: Callable[..., Any], cache: Path) -> Engine:
     from harmony.ui.zero_engine import ZeroEngine
 
     usual = standard_engine(options.model, "cuda", low_memory=options.low_memory)
+    # A loan of a GPU for every movement of a dial would eat up a visitor's quota.
     engine = ZeroEngine(
         gpu,
         model_name=options.model,
@@ -59,6 +68,7 @@ def _zero_engine(options: argparse.Namespace, gpu: Callable[..., Any], cache: Pa
         load_scorer=None if usual.scorer is None else _cpu_scorer,
         rules=usual.rules,
         cache=FileCache(cache),
+        live=live_offer(options.model, "cpu", options.live_model),
     )
     # Before the launch, where `spaces` packs what the forks will find on their GPU.
     engine.model.get()

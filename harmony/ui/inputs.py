@@ -15,9 +15,11 @@ from harmony.ui.coach import coach, elevation_sketch
 from harmony.ui.describe import PICTURE, Describe, build_describe
 from harmony.ui.examples import Example, example_row
 from harmony.ui.fold import fold
+from harmony.ui.live import NO_OFFER, OFF, STEP_COUNTS, LiveOffer
 from harmony.ui.offers import cutout_choices
 from harmony.ui.texts import describe as describe_texts
 from harmony.ui.texts import dials as dial_texts
+from harmony.ui.texts import live as live_texts
 
 
 def _preprocess(self: gr.Image, payload: Any) -> Any:
@@ -74,7 +76,8 @@ class Inputs:
     eta: gr.Slider
     first_seed: gr.Number
     random_seed: gr.Checkbox
-    run_on_release: gr.Checkbox
+    live: gr.Radio
+    refine: gr.Checkbox
     asked: gr.State
     elevation_deg: gr.Slider
     foreground: gr.Slider
@@ -134,7 +137,27 @@ def _picture(examples: Sequence[Example]) -> dict[str, Any]:
     }
 
 
-def _main_dials(start: Defaults) -> dict[str, Any]:
+def _live_dials(offer: LiveOffer) -> dict[str, Any]:
+    live = gr.Radio(
+        list(live_texts.CHOICES),
+        value=max(STEP_COUNTS) if offer.load else OFF,
+        label=live_texts.LIVE,
+        info=live_texts.LIVE_INFO,
+        visible=offer.load is not None,
+        elem_id="live",
+    )
+    label, info = (
+        (live_texts.REFINE, live_texts.REFINE_INFO)
+        if offer.load
+        else (dial_texts.RUN_ON_RELEASE, dial_texts.RUN_ON_RELEASE_INFO)
+    )
+    refine = gr.Checkbox(False, label=label, info=info, elem_id="refine")
+    if offer.why_not:
+        gr.Markdown(offer.why_not, elem_classes="fine-print", elem_id="live-off")
+    return {"live": live, "refine": refine, "asked": gr.State(0)}
+
+
+def _main_dials(start: Defaults, offer: LiveOffer) -> dict[str, Any]:
     with gr.Group(elem_classes="card"):
         s1 = gr.Slider(
             0, settings.MAX_S1, start.s1, step=0.1, label=texts.S1, info=texts.S1_INFO, elem_id="s1"
@@ -152,9 +175,10 @@ def _main_dials(start: Defaults) -> dict[str, Any]:
             info=texts.INSTANCES_INFO,
             elem_id="instances",
         )
+        live = _live_dials(offer)
     if start.why:
         gr.Markdown(start.why, elem_classes="fine-print")
-    return {"s1": s1, "s2": s2, "instances": instances}
+    return {"s1": s1, "s2": s2, "instances": instances, **live}
 
 
 def _advanced_run(start: Defaults, rules: Sequence[str]) -> dict[str, Any]:
@@ -199,15 +223,7 @@ def _advanced_run(start: Defaults, rules: Sequence[str]) -> dict[str, Any]:
             elem_id="seed",
         )
         random_seed = gr.Checkbox(False, label=texts.RANDOM_SEED, min_width=160)
-    run_on_release = gr.Checkbox(
-        False,
-        label=dial_texts.RUN_ON_RELEASE,
-        info=dial_texts.RUN_ON_RELEASE_INFO,
-        elem_id="run-on-release",
-    )
     return {
-        "run_on_release": run_on_release,
-        "asked": gr.State(0),
         "rule": rule,
         "cfg_scale": cfg_scale,
         "num_steps": num_steps,
@@ -273,6 +289,7 @@ def build_inputs(
     rules: Sequence[str],
     examples: Sequence[Example],
     painter: Painter | None = None,
+    live: LiveOffer = NO_OFFER,
 ) -> Inputs:
     """Lay out the left side; call it inside a `gr.Column`."""
     describe = None
@@ -283,7 +300,7 @@ def build_inputs(
             with gr.Tab(describe_texts.PICTURE_TAB, id=PICTURE):
                 parts = _picture(examples)
             describe = build_describe(painter, tabs)
-    parts |= _main_dials(start)
+    parts |= _main_dials(start, live)
     with gr.Row(elem_id="run-row", elem_classes="run-row"):
         generate = gr.Button(texts.GENERATE, variant="primary", scale=3, elem_id="generate")
         stop = gr.Button(texts.STOP, interactive=False, scale=1, min_width=90, elem_id="stop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from harmony.painting.painter import Painter
 from harmony.ui.cache import FileCache
 from harmony.ui.engine import Engine
 from harmony.ui.inputs import Defaults
+from harmony.ui.live import LiveOffer
+from harmony.ui.texts import live as live_texts
 
 if TYPE_CHECKING:
     from harmony.models.base import MultiviewDenoiser
@@ -20,6 +23,9 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 CARD = "card.json"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 SCORER = "small"
+LIVE_MODEL, LIVE_OFF = "small-live", "off"
+TEACHER = "small"
+"""What the shipped live model was distilled from."""
 RULES = ("decomposed", "cfg", "none")
 OFFICIAL_RULE = "decomposed-official"
 
@@ -63,10 +69,36 @@ def load_ahead(engine: Engine, model: str) -> None:
         engine.preload()
 
 
+def live_offer(model: str, device: str, live_model: str = LIVE_MODEL) -> LiveOffer:
+    """Return whether a page of a model has live dials.
+
+    Args:
+        model: The page's own; the shipped live model answers for its teacher and for itself.
+        device: Where the live model computes.
+        live_model: A name, a folder or `LIVE_OFF`.
+    """
+    if live_model == LIVE_OFF:
+        return LiveOffer(why_not=live_texts.TURNED_OFF)
+    if live_model == LIVE_MODEL and model not in {TEACHER, LIVE_MODEL}:
+        return LiveOffer(why_not=live_texts.NO_STUDENT.format(model=model))
+    if not is_at_hand(live_model):
+        return LiveOffer(why_not=live_texts.NOT_HERE)
+    return LiveOffer(functools.partial(denoiser, live_model, device))
+
+
+def denoiser(model: str, device: str, *, low_memory: bool = False) -> MultiviewDenoiser:
+    """Load a model on a device; see `standard_engine`."""
+    from harmony.devices import choose_device
+    from harmony.models.registry import load_model
+
+    return load_model(model, choose_device(device), low_memory=low_memory)
+
+
 def standard_engine(
     model: str,
     device: str,
     *,
+    live_model: str = LIVE_MODEL,
     text_model: str = DEFAULT_MODEL,
     cache: FileCache | None = None,
     low_memory: bool = False,
@@ -76,6 +108,7 @@ def standard_engine(
     Args:
         model: A name or a folder, see `harmony.models.registry.load_model`.
         device: One of `DEVICES`.
+        live_model: What answers moving dials: a name, a folder or `LIVE_OFF`.
         text_model: What paints descriptions: an id of the hub, "id@revision" or a folder.
         cache: Where finished samples are kept; None keeps them in memory.
         low_memory: For SyncDreamer, see its `RuntimeSettings`.
@@ -83,12 +116,6 @@ def standard_engine(
     Raises:
         ValueError: There is no such text-to-image model.
     """
-
-    def load_denoiser() -> MultiviewDenoiser:
-        from harmony.devices import choose_device
-        from harmony.models.registry import load_model
-
-        return load_model(model, choose_device(device), low_memory=low_memory)
 
     def load_scorer() -> CDScorer:
         from harmony.devices import choose_device
@@ -100,11 +127,12 @@ def standard_engine(
     rules = (*RULES, OFFICIAL_RULE) if model == "syncdreamer" else RULES
     return Engine(
         model_name=model,
-        load_model=load_denoiser,
+        load_model=functools.partial(denoiser, model, device, low_memory=low_memory),
         load_scorer=load_scorer,
         rules=rules,
         painter=Painter(text_model, device=device),
         cache=cache,
         encoder_name=SCORER,
         device_name=device,
+        live=live_offer(model, device, live_model),
     )

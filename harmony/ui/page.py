@@ -24,6 +24,8 @@ from harmony.ui.dial_actions import DialActions, bind_dials
 from harmony.ui.engine import Engine
 from harmony.ui.examples import Example
 from harmony.ui.inputs import Defaults, build_inputs
+from harmony.ui.live_actions import LiveActions, bind_live
+from harmony.ui.live_api import LiveApi, bind_live_api
 from harmony.ui.mesh_actions import MeshActions
 from harmony.ui.modes import ModeActions, bind_modes
 from harmony.ui.pin_actions import PinActions, bind_pins
@@ -101,6 +103,7 @@ def build_demo(
                     rules=engine.rules,
                     examples=examples,
                     painter=engine.painter,
+                    live=engine.live,
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
                 results = build_results(**_first_paint(first, start))
@@ -110,6 +113,8 @@ def build_demo(
         actions = Actions(engine, visits, inputs, results)
         # First, so that the endpoints get their names before handlers of the same name.
         bind_api(Api(engine, visits), inputs, results, turns)
+        if engine.student is not None:
+            bind_live_api(LiveApi(engine.student, visits), inputs, turns)
         coach = bind_picture(actions, examples, turns)
         if engine.painter is not None and inputs.describe is not None:
             describe = DescribeActions(actions, inputs.describe, engine.painter, visits)
@@ -117,7 +122,9 @@ def build_demo(
             bind_describe(describe, turns, coach)
         bind_run(actions, chip, turns)
         estimate = bind_modes(ModeActions(actions, chip))
-        bind_dials(DialActions(actions), turns)
+        released = bind_dials(DialActions(actions), turns)
+        if engine.student is not None:
+            bind_live(LiveActions(actions, engine.student), turns, released)
         bind_comparison(CompareActions(actions, comparison), turns)
         bind_sweep(SweepActions(actions, sweep, examples), demo, turns)
         bind_results(actions, turns)

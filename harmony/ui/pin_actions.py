@@ -118,7 +118,7 @@ class PinActions:
         run = self._runs(visit).get(str(getattr(event, "id", None)))
         if run is None:
             raise ValueError(texts.UNKNOWN)
-        visit.current, visit.chosen = run.id, 0
+        visit.choose(run.id)
         return self.page.show(visit)
 
     @in_plain_words

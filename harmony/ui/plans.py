@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,10 +16,12 @@ from harmony.serving.lane import Place, Work
 from harmony.ui import texts
 from harmony.ui.actions import settings_from
 from harmony.ui.compare import DIALS, PRESETS
+from harmony.ui.live import LiveRequest
 from harmony.ui.settings import QUALITIES, choice
 from harmony.ui.sweep import GRIDS
 from harmony.ui.texts import lane
 
+LIVE = "live step"
 STEP = "step"
 """All sampling is measured by the step, so that a first map already has an estimate."""
 
@@ -39,6 +42,31 @@ def run(picture: str | None, *dials: Any) -> Work:
     if picture is None:
         raise ValueError(texts.NO_PICTURE)
     return _sampling("generate", dials)
+
+
+def live(picture: str | None, num_steps: int, *dials: Any) -> Work:
+    """Return the work of a live answer.
+
+    Raises:
+        ValueError: There is no picture, or a dial is out of its range.
+    """
+    return live_work(live_request(picture, num_steps, dials))
+
+
+def live_work(request: LiveRequest) -> Work:
+    """Return the work of one position of the dials."""
+    return Work("live", LIVE, request.num_steps, request.num_steps, 1, fleeting=True)
+
+
+def live_request(picture: str | None, num_steps: int, dials: tuple[Any, ...]) -> LiveRequest:
+    """Return what is asked of the student.
+
+    Raises:
+        ValueError: There is no picture, or a dial is out of its range.
+    """
+    if picture is None:
+        raise ValueError(texts.NO_PICTURE)
+    return LiveRequest(Path(picture), settings_from(dials), num_steps)
 
 
 def comparison(_: str | None, left: str, right: str, *dials: Any) -> Work:

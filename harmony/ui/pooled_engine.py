@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harmony.background import CutoutModels
 from harmony.serving.json_log import log_as_json
 from harmony.serving.workers import WorkerPool
 from harmony.ui.engine import Engine
 from harmony.ui.events import Event
+from harmony.ui.live import NO_OFFER, LiveOffer, LivePainted, LivePicture, LiveRequest
 from harmony.ui.settings import Framing, Settings
+from harmony.ui.student import Student
 from harmony.ui.visits import Run
 
 
 class WorkerEngine:
-    """What a worker offers: the engine, and a way to load its model ahead of the first run."""
+    """What a worker offers: the engine, and a way to load its models ahead of the first run."""
 
     def __init__(self, make: Callable[[], Engine]) -> None:
         """Make the worker's own engine; the worker logs as the server does."""
@@ -29,8 +32,24 @@ class WorkerEngine:
         self.generate, self.recipe = self._engine.generate, self._engine.recipe
         self.score, self.suggest_name = self._engine.score, self._engine.suggest_name
 
+    def live(self, picture: LivePicture, request: LiveRequest) -> Iterator[LivePainted | None]:
+        """Let the student paint a picture that was made ready elsewhere."""
+        student = self._student
+        yield from student.paint(student.encoded(picture), request)
+
+    def live_size(self) -> int:
+        """Return the side of the reference that the student wants."""
+        return self._student.model.get().image_size
+
+    @property
+    def _student(self) -> Student:
+        assert self._engine.student is not None  # the server asks only where there is one
+        return self._engine.student
+
     def load(self) -> str:
-        """Load the model and the code of a run; returns the name of the device."""
+        """Load the models and the code of a run; returns the name of the device."""
+        if self._engine.student is not None:
+            self._engine.student.model.get()
         importlib.import_module("harmony.ui.painting")
         return str(self._engine.model.get().device)
 
@@ -42,17 +61,58 @@ class RemoteModel:
     device: str
 
 
+@dataclass(frozen=True)
+class RemoteStudent:
+    """Stands for the students in the workers; a picture is framed for it."""
+
+    image_size: int
+
+
+class PooledStudent(Student):
+    """A student in the workers: pictures are made ready here and encoded there, which is quick."""
+
+    def __init__(self, pool: WorkerPool, cutouts: CutoutModels) -> None:
+        """Use the pool of the page."""
+        super().__init__(lambda: RemoteStudent(pool.call("live_size")), cutouts)
+        self._pool = pool
+
+    def encoded(self, picture: LivePicture) -> LivePicture:
+        """Return the picture as it is."""
+        return picture
+
+    def paint(self, picture: LivePicture, request: LiveRequest) -> Iterator[LivePainted | None]:
+        """Paint in a free worker; see `Student.paint`."""
+        yield from self._pool.run("live", picture, request)
+
+
 class PooledEngine(Engine):
     """An engine whose model works in the workers of a pool."""
 
-    def __init__(self, *, model_name: str, rules: Sequence[str], pool: WorkerPool) -> None:
-        """Use a pool of `WorkerEngine`s."""
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        rules: Sequence[str],
+        pool: WorkerPool,
+        live: LiveOffer = NO_OFFER,
+    ) -> None:
+        """Use a pool of `WorkerEngine`s.
+
+        Args:
+            model_name: Shown on the page.
+            rules: Guidance rules that the model serves.
+            pool: The workers.
+            live: Whether their engines have a student, and why not.
+        """
 
         def load() -> Any:
             devices = pool.start("load")
             return RemoteModel(f"{len(devices)} × {devices[0].partition(':')[0]}")
 
-        super().__init__(model_name=model_name, load_model=load, load_scorer=None, rules=rules)
+        super().__init__(
+            model_name=model_name, load_model=load, load_scorer=None, rules=rules, live=live
+        )
+        self.student = None if live.load is None else PooledStudent(pool, self._cutouts)
         self._pool = pool
 
     def hardware(self) -> str:

@@ -14,6 +14,7 @@ from harmony.ui.mesh_turntable import mesh_turntable
 from harmony.ui.sharing_view import build_sharing, contents_html
 from harmony.ui.status import status_html
 from harmony.ui.texts import inspector as inspector_texts
+from harmony.ui.texts import live as live_texts
 from harmony.ui.texts import pins as pin_texts
 from harmony.ui.turntable import turntable
 
@@ -23,6 +24,8 @@ class Results:
     """The components of the right side."""
 
     status: gr.HTML
+    banner: gr.HTML
+    back: gr.Button
     turntable: gr.HTML
     details: gr.Column
     runs: gr.Dropdown
@@ -49,10 +52,16 @@ class Results:
     def on_show(self) -> list[gr.Component | gr.Column]:
         """Everything that changes when another run is put on show."""
         return [
-            *(self.status, self.turntable, self.details, self.runs, self.recipe_file, self.shown),
+            *self.of_example,
+            *(self.runs, self.recipe_file, self.shown),
             *(self.gallery, self.views_file, self.mesh_view, self.mesh_file),
             *(self.mesh_status, self.mesh_turntable),
         ]
+
+    @property
+    def of_example(self) -> list[gr.Component | gr.Column]:
+        """Everything that changes when a shipped result or a live answer is put on show."""
+        return [self.status, self.banner, self.back, self.turntable, self.details]
 
 
 def _mesh() -> dict[str, gr.Component]:
@@ -104,6 +113,11 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
         value: What the turntables show at first paint.
     """
     status = gr.HTML(status_html(text), elem_id="status", js_on_load=None)
+    with gr.Row(elem_id="on-show", equal_height=True):
+        banner = gr.HTML(elem_id="banner", js_on_load=None)
+        back = gr.Button(
+            live_texts.BACK, size="sm", scale=0, min_width=240, visible=False, elem_id="back"
+        )
     samples = turntable(value, elem_id="turntables", label=texts.RESULT)
     with gr.Column(visible=False, elem_id="details") as details:
         with gr.Row(elem_classes="run-row"):
@@ -130,6 +144,8 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
             mesh = _mesh()
     return Results(
         status=status,
+        banner=banner,
+        back=back,
         turntable=samples,
         details=details,
         runs=runs,

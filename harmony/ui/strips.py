@@ -66,10 +66,17 @@ def data_url(picture: Image.Image, *, quality: int = 88) -> str:
     return _url(buffer.getvalue())
 
 
+def jpeg_url(picture: Image.Image, *, quality: int = 88) -> str:
+    """Return the picture as a JPEG data URL: larger than WebP, and ready in a tenth of its time."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=quality)
+    return _url(buffer.getvalue(), "jpeg")
+
+
 def file_url(strip: Path) -> str:
     """Return a WebP file as a data URL."""
     return _url(strip.read_bytes())
 
 
-def _url(content: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(content).decode("ascii")
+def _url(content: bytes, kind: str = "webp") -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode("ascii")

@@ -184,10 +184,12 @@ class SweepActions:
         s2 = number("s2", getattr(event, "s2", None), 0.0, MAX_SCALE)
         inputs = self.page.inputs
         dials: Updates = {inputs.rule: "decomposed", inputs.s1: s1, inputs.s2: s2}
-        if getattr(event, "shelf", ""):
-            # The browser has the cells of an example, and has shown this one already.
-            return dials
-        visit = self.page.visit(request)
+        visit, shelf = self.page.visit(request), getattr(event, "shelf", "")
+        if shelf:
+            # The browser has the cells of an example, and has shown this one already unless a
+            # live answer has taken the place of the example's result.
+            named = [e for e in self.examples if e.name == shelf and visit.live.shown is not None]
+            return (self.page.show_example(visit, named[0], s1, s2) if named else {}) | dials
         run = visit.cells.get(cell_key(s1, s2))
         if run is None:
             raise ValueError(texts.GONE)

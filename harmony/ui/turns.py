@@ -25,6 +25,9 @@ TOLD_EVERY_SECONDS = 2.0
 """Who waits is told where; Gradio notices a lost connection at the same moments."""
 _END = object()
 
+SHORT_WAIT_SECONDS = 1.0
+"""Fleeting work that waits no longer says nothing about it."""
+
 Plan = Callable[..., Work]
 Waiting = Callable[[Place], Any]
 
@@ -54,7 +57,11 @@ class Turns:
         ]
 
     def of(
-        self, handler: Callable[..., Any], plan: Plan, waiting: Waiting | None = None
+        self,
+        handler: Callable[..., Any],
+        plan: Plan,
+        waiting: Waiting | None = None,
+        at_once: Callable[..., Any] | None = None,
     ) -> dict[str, Any]:
         """Return the arguments with which an event calls a handler in its turn.
 
@@ -63,9 +70,11 @@ class Turns:
             plan: Called with the inputs' values before anybody waits; returns the work, or
                 raises a ValueError for inputs that will not do.
             waiting: Returns what the page shows at a place in the queue; None shows nothing.
+            at_once: Called with the handler's arguments before the plan; what it returns is the
+                answer, for which nobody waits, unless it is None.
         """
         # The lane alone limits; Gradio's own queue would hold back work in order of arrival.
-        return {"fn": self._in_turn(handler, plan, waiting), "concurrency_limit": None}
+        return {"fn": self._in_turn(handler, plan, waiting, at_once), "concurrency_limit": None}
 
     def leave(self, session: str, then: Callable[[], None]) -> None:
         """End all work of a session, waiting or running, and call `then` after it."""
@@ -76,27 +85,36 @@ class Turns:
             ended.add_done_callback(lambda _: then())
 
     def _in_turn(
-        self, handler: Callable[..., Any], plan: Plan, waiting: Waiting | None
+        self,
+        handler: Callable[..., Any],
+        plan: Plan,
+        waiting: Waiting | None,
+        at_once: Callable[..., Any] | None,
     ) -> Callable[..., AsyncIterator[Any]]:
         signature = inspect.signature(handler)
         told = "request" in signature.parameters
 
         @functools.wraps(handler)
         async def in_turn(request: gr.Request, *values: Any) -> AsyncIterator[Any]:
+            arguments = (request, *values) if told else values
+            answer = None if at_once is None else await asyncio.to_thread(at_once, *arguments)
+            if answer is not None:
+                yield answer
+                return
             ticket = self._join(request, plan, values)
             work: _Steps | None = None
             outcome = "stopped"
             try:
                 async for place in self._waits(ticket):
                     yield gr.skip() if waiting is None else waiting(place)
-                arguments = (request, *values) if told else values
                 work = _Steps(self._threads[ticket.slot or 0], handler, arguments)
                 async for value in work.until(ticket.stopped):
                     yield value
                 outcome = "done"
             except (ReplacedError, LeftError) as error:
                 outcome = "replaced" if isinstance(error, ReplacedError) else "left"
-                gr.Info(str(error))
+                if not ticket.work.fleeting:
+                    gr.Info(str(error))
             except Exception as error:
                 outcome = "ended" if isinstance(error, TurnError) else "failed"
                 raise as_error(error) from None
@@ -121,6 +139,8 @@ class Turns:
 
     async def _waits(self, ticket: Ticket) -> AsyncIterator[Place]:
         granted = asyncio.wrap_future(ticket.granted)
+        if ticket.work.fleeting:
+            await asyncio.wait([granted], timeout=SHORT_WAIT_SECONDS)
         while not granted.done():
             place = self.lane.place(ticket)
             if place is not None:

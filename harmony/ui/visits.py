@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harmony.serving.shelf import MAX_BYTES, Shelf
+from harmony.ui.live import LiveMemory
 from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.mesh_shelf import MeshShelf
 from harmony.ui.settings import Settings
@@ -82,9 +83,11 @@ class Visit:
         chosen: Index of the chosen sample.
         last_step: Step and number of steps of the run that is made or was stopped.
         state: Of the run for the turntable: "idle", "running", "stopped" by hand, or "broken".
+        refining: Whether the run that is made follows a live answer, so that a dial may stop it.
         replaced: Counts up when a newer run takes the place of the one that is being made.
         task: Which other work is being done: "map", "compare" or "".
         mesh: Files of the mesh on show.
+        live: What the live dials remember.
         used_at: On the clock of `Visits`.
         idle_seconds: How long it is kept unused.
     """
@@ -99,10 +102,12 @@ class Visit:
     chosen: int = 0
     last_step: tuple[int, int] | None = None
     state: str = "idle"
+    refining: bool = False
     replaced: int = 0
     task: str = ""
     mesh: MeshFiles | None = None
     meshes: MeshShelf = field(default_factory=MeshShelf)
+    live: LiveMemory = field(default_factory=LiveMemory)
     used_at: float = 0.0
     idle_seconds: float = IDLE_SECONDS
     shelf: Shelf | None = None
@@ -127,8 +132,15 @@ class Visit:
     def keep(self, run: Run) -> None:
         """Keep a run and put it on show."""
         self.add(run)
-        self.current, self.chosen = run.id, 0
+        self.choose(run.id)
+        self.chosen = 0
         self.last_step, self.state = None, "idle"
+
+    def choose(self, run_id: str) -> None:
+        """Put a run that is kept on show."""
+        if self.current != run_id:
+            self.current, self.chosen = run_id, 0
+        self.live.settle()
 
     def add(self, run: Run) -> None:
         """Keep a run; of those that are not pinned, the oldest beyond `KEEP_RUNS` goes."""
@@ -138,16 +150,29 @@ class Visit:
             oldest = self.runs.pop(name)
             shutil.rmtree(oldest.recipe_file.parent, ignore_errors=True)
 
-    def begin(self) -> Path:
-        """Take the run on show aside for a new one; returns the new one's folder."""
+    def begin(self, *, refining: bool = False) -> Path:
+        """Take the run on show aside for a new one; returns the new one's folder.
+
+        Args:
+            refining: Whether it follows a live answer.
+        """
         folder = self.new_folder()
         self.put_aside()
-        self.last_step, self.state = None, "running"
+        self.last_step, self.state, self.refining = None, "running", refining
         return folder
 
     def put_aside(self) -> None:
         """Take the run on show away for something that is no run of this visit."""
         self.previous, self.current = self.current or self.previous, None
+        self.live.settle()
+
+    def stop_refining(self) -> bool:
+        """End a run that follows a live answer at its next step; return whether there was one."""
+        if not (self.running and self.refining):
+            return False
+        self.replaced += 1
+        self.restore()
+        return True
 
     def restore(self) -> None:
         """Put back what `begin` took aside."""
@@ -169,6 +194,11 @@ class Visit:
     def run(self) -> Run | None:
         """The run that is on show."""
         return self.runs.get(self.current) if self.current else None
+
+    @property
+    def earlier(self) -> Run | None:
+        """The run that was on show before something that is no run of this visit."""
+        return self.runs.get(self.previous) if self.previous else None
 
     @property
     def sample(self) -> SampleFiles | None:

@@ -59,7 +59,7 @@ def bind_picture(actions: Actions, examples: Sequence[Example], turns: Turns) ->
         choose,
         outputs=[
             *(inputs.picture, inputs.object_name, inputs.elevation_deg),
-            *(actions.results.status, actions.results.turntable, actions.results.details),
+            *actions.results.of_example,
         ],
         api_visibility="private",
         show_progress="hidden",
@@ -203,7 +203,7 @@ def bind_sharing(
     opened = demo.load(
         late.holding(actions.open_link),
         inputs=inputs.dials,
-        outputs=[late.held, results.status, results.turntable, results.details],
+        outputs=[late.held, *results.of_example],
         **quiet,
     )
     late.settle(opened).success(**coach).success(**estimate)

@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from gradio_client import Client, handle_file
@@ -13,9 +14,11 @@ from gradio_client.exceptions import AppError
 
 from harmony.serving.lane import Lane
 from harmony.serving.workers import WorkerPool
+from harmony.ui.live import LiveMemory, LiveOffer, LiveRequest
 from harmony.ui.pooled_engine import PooledEngine, WorkerEngine
+from harmony.ui.settings import Framing, Settings
 from harmony.ui.turns import Turns
-from tests.page_fakes import fake_engine
+from tests.page_fakes import PageStudent, engine_with_student, fake_engine
 
 PATIENCE = 300
 LONG = 999
@@ -109,6 +112,29 @@ def test_a_killed_worker_costs_its_own_run_only(gpus, clients, picture):
     next_one = submit(clients[jobs.index(lost)], picture, 4)
     assert next_one.result(PATIENCE)[0]["done"]
     kept.cancel()
+
+
+def test_a_worker_answers_the_dials_as_one_process_does(picture):
+    pool = WorkerPool(functools.partial(WorkerEngine, engine_with_student), [None])
+    offer = LiveOffer(PageStudent)
+    engine = PooledEngine(model_name="fake", rules=("decomposed",), pool=pool, live=offer)
+    settings = Settings(
+        Framing("none", 0.8, 30.0), "decomposed", 2.0, 1.0, 1.0, "ddim", 4, 1.0, 1, 0, "egg"
+    )
+    answers = []
+    for student in (engine.student, engine_with_student().student):
+        assert student is not None
+        memory = LiveMemory()
+        for s1 in (2.0, 0.5):
+            request = LiveRequest(picture, replace(settings, s1=s1), 2)
+            *steps, last = student.answer(request, memory)
+            assert steps == [None, None]
+            assert last is not None
+            answers.append((last.strip.tobytes(), last.recipe))
+        assert len(memory.pictures) == 1
+    engine.close()
+    assert answers[:2] == answers[2:]
+    assert answers[0] != answers[1]
 
 
 def test_closing_ends_the_workers():

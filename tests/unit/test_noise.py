@@ -19,6 +19,22 @@ def test_draws_differ_between_seeds_and_in_time():
     assert not torch.equal(first, second)
 
 
+def test_a_first_draw_that_is_known_is_not_drawn_again_and_the_next_ones_stay_the_same():
+    plain, kept = SeededNoise([5, 7]), SeededNoise([7])
+    first = kept.draw((2, 3))[0]
+    again = SeededNoise([5, 7], first={7: first})
+    known = again.draw((2, 3))[1]
+    for draw in range(3):
+        expected = plain.draw((2, 3))
+        assert torch.equal((known if draw == 0 else again.draw((2, 3))[1]), expected[1])
+
+
+def test_known_noise_of_another_shape_is_not_taken():
+    other = SeededNoise([7]).draw((4,))[0]
+    drawn = SeededNoise([7], first={7: other}).draw((2, 3))
+    assert torch.equal(drawn, SeededNoise([7]).draw((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [

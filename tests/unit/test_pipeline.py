@@ -8,7 +8,15 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from harmony.pipeline import SampleEvent, StepEvent, generate, prepare, to_uint8
+from harmony.pipeline import (
+    SampleEvent,
+    StepEvent,
+    encode,
+    first_noise,
+    generate,
+    prepare,
+    to_uint8,
+)
 from harmony.records import Branch, CDScore, Guidance, Recipe, SamplerSettings, Views
 from harmony.sampling import SAMPLERS
 from tests.fakes import FakeDenoiser
@@ -93,6 +101,19 @@ def test_a_seed_is_the_same_alone_and_among_others(model):
         assert torch.equal(alone[0].views.pixels, sample.views.pixels)
     assert [sample.seed for sample in together] == [7, 3, 11]
     assert not torch.equal(together[0].views.pixels, together[1].views.pixels)
+
+
+def test_a_run_from_what_was_encoded_before_is_the_same_run(model):
+    wanted, reference = recipe(), prepared().reference
+    _, expected = run(model, wanted)
+    start = encode(model, reference)
+    start = replace(start, noise={1: first_noise(model, 1)})
+    encoded = model.encoded
+    events = generate(model, start, wanted)
+    found = [event.sample for event in events if isinstance(event, SampleEvent)]
+    for again, first in zip(found, expected, strict=True):
+        assert torch.equal(again.views.pixels, first.views.pixels)
+    assert model.encoded == encoded
 
 
 def test_seeds_in_one_pass_are_the_same_samples(model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,7 @@ PREVIEW_SIZE = 128
 WITH_REFERENCE = (Branch.FULL, Branch.NO_VIEWS)
 ACROSS_VIEWS = (Branch.FULL, Branch.NO_REFERENCE)
 SERVED_BRANCHES = (*ACROSS_VIEWS, Branch.NO_VIEWS, Branch.UNCONDITIONAL)
+AnyNetwork = TypeVar("AnyNetwork", bound=SmallNetwork)
 
 
 class SmallDenoiser:
@@ -143,6 +144,10 @@ class SmallDenoiser:
         small = F.interpolate(pixels.flatten(0, 1), size=(size, size), mode="area")
         return small.unflatten(0, pixels.shape[:2])
 
+    def features(self, prefix: str, condition: Condition, branches: int) -> ReferenceFeatures:
+        """Read features back from a condition; several samples' are repeated for every branch."""
+        return _to_features(prefix, condition, branches)
+
     def _predict_group(
         self,
         folded: Tensor,
@@ -156,14 +161,14 @@ class SmallDenoiser:
             return {}
         samples = len(folded)
         share = self._shares[timestep].to(self.device).expand(samples)
-        start = self.network.begin(folded, share, _to_features(prefix, condition, 1))
+        start = self.network.begin(folded, share, self.features(prefix, condition, 1))
         # A GPU wants one large batch, a CPU parts that stay in its caches.
         size = 1 if prefers_single_samples(self.device) else len(branches)
         predictions: dict[Branch, Tensor] = {}
         for first in range(0, len(branches), size):
             group = branches[first : first + size]  # those across views come first
             joint = samples * sum(branch in ACROSS_VIEWS for branch in group)
-            features = _to_features(prefix, condition, len(group))
+            features = self.features(prefix, condition, len(group))
             out = self.network.finish(start.repeat(len(group)), features, joint)
             predictions.update(zip(group, out.chunk(len(group)), strict=True))
         return predictions
@@ -209,6 +214,23 @@ def write_defaults(defaults: ModelDefaults) -> dict[str, Any]:
     return dataclasses.asdict(defaults)
 
 
+def read_network(folder: Path, network_type: type[AnyNetwork]) -> tuple[AnyNetwork, dict[str, Any]]:
+    """Return the network in float32 on the CPU and its card.
+
+    Raises:
+        ValueError: A file is damaged, or does not fit the network.
+    """
+    state, card = load_state(folder)
+    # Without memory of its own: every number is about to be replaced.
+    with torch.device("meta"):
+        network = network_type(SmallConfig.from_json(card["config"]))
+    try:
+        network.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        raise ValueError(f"{folder} does not fit the network: {error}") from error
+    return network.eval().requires_grad_(False), card
+
+
 def load(
     folder: Path,
     device: torch.device | str = "cpu",
@@ -232,15 +254,7 @@ def load(
     Raises:
         ValueError: A file is damaged, or does not fit the network.
     """
-    state, card = load_state(folder)
-    # Without memory of its own: every number is about to be replaced.
-    with torch.device("meta"):
-        network = SmallNetwork(SmallConfig.from_json(card["config"]))
-    try:
-        network.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError as error:
-        raise ValueError(f"{folder} does not fit the network: {error}") from error
-    network.eval().requires_grad_(False)
+    network, card = read_network(folder, SmallNetwork)
     if packed and torch.device(device).type == "cpu":
         network = pack_for_cpu(network, dtype)
     return SmallDenoiser(

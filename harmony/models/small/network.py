@@ -51,13 +51,13 @@ class Start:
         tokens: (B, N, tokens, width) after the first block.
         fine: (B * N, stem[1], H/8, H/8), the stem's map.
         coarse: (B * N, stem[2], H/16, H/16), the stem's map.
-        modulation: (B, 6, width).
+        modulation: (B, blocks, 6, width).
     """
 
     tokens: Float[Tensor, "B N t width"]
     fine: Float[Tensor, "BN c h w"]
     coarse: Float[Tensor, "BN d hh ww"]
-    modulation: Float[Tensor, "B 6 width"]
+    modulation: Float[Tensor, "B blocks 6 width"]
 
     def repeat(self, count: int) -> Start:
         """Return the same start for `count` branches, branch by branch."""
@@ -264,7 +264,7 @@ class SmallNetwork(nn.Module):
         tokens = rearrange(
             self.down(F.silu(coarse)), "(b n) c h w -> b n (h w) c", b=batch
         ) + self.places.to(coarse.dtype)
-        modulation = self._modulation(time, reference.elevation)
+        modulation = self.modulate(time, reference)
         tokens = self._block(0, tokens, modulation, reference, joint=0)
         return Start(tokens, fine, coarse, modulation)
 
@@ -286,21 +286,25 @@ class SmallNetwork(nn.Module):
         self,
         index: int,
         tokens: Float[Tensor, "B N t width"],
-        modulation: Float[Tensor, "B 6 width"],
+        modulation: Float[Tensor, "B blocks 6 width"],
         reference: ReferenceFeatures,
         joint: int,
     ) -> Float[Tensor, "B N t width"]:
         """Apply a block: even ones look inside a view and at the reference, odd ones across."""
         if index % 2:
-            return self.blocks[index](tokens, joint, modulation)
+            return self.blocks[index](tokens, joint, modulation[:, index])
         keys, values = reference.keys_values[index // 2]
         context = (expand(keys, len(tokens)), expand(values, len(tokens)))
-        return self.blocks[index](tokens, 0, modulation, context)
+        return self.blocks[index](tokens, 0, modulation[:, index], context)
 
-    def _modulation(self, time: Tensor, elevation: Tensor) -> Float[Tensor, "B 6 width"]:
+    def modulate(
+        self, time: Float[Tensor, " B"], reference: ReferenceFeatures
+    ) -> Float[Tensor, "B blocks 6 width"]:
+        """Return shifts, scales and gates of every block: here the same for all of them."""
         embedded = sinusoids(1000.0 * time, TIME_WIDTH).to(self.time_in.weight.dtype)
-        hidden = self.time_out(F.silu(self.time_in(embedded))) + elevation
-        return rearrange(self.modulation(F.silu(hidden)), "b (six c) -> b six c", six=6)
+        hidden = self.time_out(F.silu(self.time_in(embedded))) + reference.elevation
+        rows = rearrange(self.modulation(F.silu(hidden)), "b (six c) -> b 1 six c", six=6)
+        return rows.expand(-1, len(self.blocks), -1, -1)
 
 
 def expand(x: Tensor, batch: int) -> Tensor:

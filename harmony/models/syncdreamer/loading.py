@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from harmony.devices import choose_dtype
 from harmony.models.syncdreamer.checkpoint import OnProgress, load_network, read_card
 from harmony.models.syncdreamer.fetch import WeightsSource, find_weights
 from harmony.models.syncdreamer.model import SyncDreamer
+from harmony.models.syncdreamer.precision import default_dtype
 from harmony.models.syncdreamer.runtime import RuntimeSettings
 
 
@@ -30,7 +30,7 @@ def load_syncdreamer(
         weights: Converted folder or official checkpoint; None looks in
             HARMONY_SYNCDREAMER_WEIGHTS, the cache and the hub.
         source: Hub repository; None takes the public mirror.
-        dtype: Number type to compute in; None takes float16 on CUDA and float32 elsewhere.
+        dtype: Number type to compute in; None takes `precision.default_dtype`.
         settings: How to run.
         local_only: Never touch the network.
         on_progress: Called with what is being done, how much is done and how much there is.
@@ -40,7 +40,7 @@ def load_syncdreamer(
     """
     device = torch.device(device)
     folder = find_weights(weights, source=source, local_only=local_only, on_progress=on_progress)
-    dtype = dtype or choose_dtype(device)
+    dtype = dtype or default_dtype(device)
     network = load_network(folder, dtype, on_progress=on_progress)
     sha256 = read_card(folder).weights_sha256
     return SyncDreamer(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from diffusers.models.modeling_utils import ModelMixin
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from harmony.guidance import RULES
@@ -26,6 +26,7 @@ from harmony.models.syncdreamer.network import (
     sampling_grids,
     unpack_view_inputs,
 )
+from harmony.models.syncdreamer.precision import RangeGuard
 from harmony.models.syncdreamer.runtime import (
     RuntimeSettings,
     compiled,
@@ -78,6 +79,7 @@ class SyncDreamer:
         self._device = torch.device(device)
         self._dtype = dtype
         self._known_limits: dict[str, int] = {}
+        self._guard = RangeGuard(dtype, self._device)
         self._network = network.eval().requires_grad_(False)
         place(network, self._device, dtype, self.settings)
         self._grids = sampling_grids(self.config, self._device)
@@ -92,7 +94,7 @@ class SyncDreamer:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number type of its arithmetic."""
+        """Number type of its arithmetic, wherever its range suffices (`precision`)."""
         return self._dtype
 
     @property
@@ -125,12 +127,11 @@ class SyncDreamer:
             raise ValueError(
                 f"The elevation is {reference.elevation_deg} deg; it must be from -90 to 90."
             )
-        image = reference.pixels[None].to(self._device, self._dtype)
-        with self._borrowed(self._network.autoencoder):
-            latent = encode_image(self._network.autoencoder, image)
-        with self._borrowed(self._network.image_encoder):
-            embedding = embed_image(self._network.image_encoder, image)
-        return self.condition(embedding, latent, reference.elevation_deg)
+        encoded = self._guard.run(
+            [self._network.autoencoder, self._network.image_encoder],
+            lambda dtype: self._encode(reference.pixels[None].to(self._device, dtype)),
+        )
+        return self.condition(**encoded, elevation_deg=reference.elevation_deg)
 
     @torch.inference_mode()
     def condition(
@@ -142,11 +143,13 @@ class SyncDreamer:
         """Return the condition of an already encoded reference."""
         elevation = torch.tensor([math.radians(elevation_deg)], dtype=torch.float32)
         view = view_embedding(elevation, self.view_count)[0]
-        embedding, latent, view = (
-            t.to(self._device, self._dtype) for t in (image_embedding, reference_latent, view)
-        )
-        inputs = self._network.view_inputs(embedding, latent, view)
-        return Condition(pack_view_inputs(inputs))
+        given = (image_embedding, reference_latent, view)
+
+        def run(dtype: torch.dtype) -> dict[str, Tensor]:
+            inputs = self._network.view_inputs(*(t.to(self._device, dtype) for t in given))
+            return pack_view_inputs(inputs)
+
+        return Condition(self._guard.run(self._denoising_parts(), run))
 
     @torch.inference_mode()
     def predict(
@@ -165,22 +168,28 @@ class SyncDreamer:
         """
         self._check(latents, timestep)
         plan = plan_branches(branches)
-        x = latents.to(self._device, self._dtype)
-        size = memory.denoise_bytes(self.config, len(plan.order), self._dtype.itemsize)
-        out = self._within_memory(
-            lambda views: self._predict(x, timestep, condition, plan, views),
-            f"denoise {len(plan.order)}",
-            size,
-            min(memory.MOST_VIEWS, latents.shape[0] * self.view_count),
-        )
-        return dict(zip(plan.order, out, strict=True))
+        most = min(memory.MOST_VIEWS, latents.shape[0] * self.view_count)
+
+        def run(dtype: torch.dtype) -> Predictions:
+            x = latents.to(self._device, dtype)
+            given = {name: t.to(self._device, dtype) for name, t in condition.tensors.items()}
+            size = memory.denoise_bytes(self.config, len(plan.order), dtype.itemsize)
+            out = self._within_memory(
+                lambda views: self._predict(x, timestep, given, plan, views),
+                f"denoise {len(plan.order)}",
+                size,
+                most,
+            )
+            return dict(zip(plan.order, out, strict=True))
+
+        return self._guard.run(self._denoising_parts(), run)
 
     @torch.inference_mode()
     def decode(self, latents: Float[Tensor, "S N C h w"]) -> Views:
         """Turn latents into pictures in [0, 1] and their foreground masks, both on the CPU.
 
         Raises:
-            ValueError: The latents are not finite (float16 overflowed).
+            ValueError: The latents are not finite (the network's numbers overflowed).
         """
         from harmony.masks import foreground_mask
 
@@ -192,34 +201,46 @@ class SyncDreamer:
         """Turn latents into pictures in [0, 1], on the CPU.
 
         Raises:
-            ValueError: The latents are not finite (float16 overflowed).
+            ValueError: The latents are not finite (the network's numbers overflowed).
         """
         if not latents.isfinite().all():
             raise ValueError(
-                "The latents are not finite: the numbers overflowed. Load the model in bfloat16 "
-                "or float32 instead of float16."
+                "The latents are not finite: the network's numbers overflowed. Its weights may "
+                "be damaged; fetch or convert them again."
             )
-        flat = latents.flatten(0, 1).to(self._device, self._dtype)
-        size = memory.decode_bytes(self.config, self._dtype.itemsize)
-        with self._borrowed(self._network.autoencoder):
-            most = min(memory.MOST_PICTURES, len(flat))
-            pixels = self._within_memory(
-                lambda count: self._decode(flat, count), "decode", size, most
-            )
+        most = min(memory.MOST_PICTURES, latents.shape[:2].numel())
+
+        def run(dtype: torch.dtype) -> dict[str, Tensor]:
+            flat = latents.flatten(0, 1).to(self._device, dtype)
+            size = memory.decode_bytes(self.config, dtype.itemsize)
+            with self._borrowed(self._network.autoencoder):
+                pixels = self._within_memory(
+                    lambda count: self._decode(flat, count), "decode", size, most
+                )
+            return {"pixels": pixels}
+
+        pixels = self._guard.run([self._network.autoencoder], run)["pixels"]
         return pixels.unflatten(0, latents.shape[:2]).cpu()
 
     def preview(self, predicted_clean: Float[Tensor, "S N C h w"]) -> Float[Tensor, "S N 3 h w"]:
         """Return 32-pixel pictures in [0, 1]: a linear map of the latent channels."""
         return preview_latents(predicted_clean)
 
+    def _encode(self, image: Float[Tensor, "1 3 H H"]) -> dict[str, Tensor]:
+        with self._borrowed(self._network.autoencoder):
+            latent = encode_image(self._network.autoencoder, image)
+        with self._borrowed(self._network.image_encoder):
+            embedding = embed_image(self._network.image_encoder, image)
+        return {"image_embedding": embedding, "reference_latent": latent}
+
     def _predict(
-        self, x: Tensor, timestep: int, condition: Condition, plan: BranchPlan, limit: int
+        self, x: Tensor, timestep: int, given: dict[str, Tensor], plan: BranchPlan, limit: int
     ) -> Float[Tensor, "K S N C h w"]:
         t = torch.tensor([timestep], device=self._device)
         volume = None
         if plan.with_volume:
             time = self._network.embed_time(t)
-            view = condition.tensors["view"][None]
+            view = given["view"][None]
             volume = self._spatial_volume(x, time, view, self._grids)
         out = torch.empty((len(plan.order), *x.shape), device=self._device)
         for samples, views in memory.chunks(x.shape[0], x.shape[1], limit):
@@ -227,7 +248,7 @@ class SyncDreamer:
                 x[samples, views],
                 t,
                 None if volume is None else volume[samples],
-                unpack_view_inputs(condition.tensors, views),
+                unpack_view_inputs(given, views),
                 self._grids.frustum[views],
                 plan,
             ).float()
@@ -244,6 +265,10 @@ class SyncDreamer:
         last = len(self.schedule.alphas_cumprod) - 1
         if not 0 <= timestep <= last:
             raise ValueError(f"The timestep is {timestep}; it must be from 0 to {last}.")
+
+    def _denoising_parts(self) -> list[nn.Module]:
+        encoders = (self._network.autoencoder, self._network.image_encoder)
+        return [part for part in self._network.children() if part not in encoders]
 
     def _within_memory(
         self, run: Callable[[int], Tensor], what: str, bytes_per_view: int, most: int

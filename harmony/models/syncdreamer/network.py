@@ -87,7 +87,7 @@ class SyncDreamerNetwork(nn.Module):
     def embed_time(self, timesteps: Int[Tensor, " b"]) -> Float[Tensor, "b T"]:
         """Return the volume networks' time embedding."""
         sinusoid = timestep_sinusoid(timesteps, self.config.volume.time_dim)
-        return self.time_embedding(sinusoid.to(self.context_projection.weight.dtype))
+        return self.time_embedding(sinusoid.to(self.time_embedding.linear_1.weight.dtype))
 
     def project_context(
         self, image_embedding: Float[Tensor, "B k"], view: Float[Tensor, "B n 4"]

@@ -45,9 +45,12 @@ def place(
     for part in network.children():
         if part not in later:
             part.to(device)
-    if device.type != "cuda":
-        return
-    # Tensor-core convolutions want the channels last.
+    if device.type == "cuda" and dtype is not torch.float32:
+        put_channels_last(network)
+
+
+def put_channels_last(network: nn.Module) -> None:
+    """Lay out the convolutions' weights, in place, as tensor cores want them."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)

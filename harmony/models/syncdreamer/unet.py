@@ -174,7 +174,7 @@ class MultiviewUNet(nn.Module):
     def embed_time(self, timesteps: Int[Tensor, " b"]) -> Float[Tensor, "b e"]:
         """Return the time embedding; one row serves a batch of one timestep."""
         sinusoid = timestep_sinusoid(timesteps, self.config.model_channels)
-        return self.time_embedding(sinusoid.to(self.conv_in.weight.dtype))
+        return self.time_embedding(sinusoid.to(self.time_embedding.linear_1.weight.dtype))
 
     def depth_contexts(self, volumes: Sequence[Float[Tensor, "B f D h w"]]) -> tuple[Tensor, ...]:
         """Return every depth transformer's context; it reads the volume of its own width."""

@@ -28,8 +28,8 @@ def loaded(monkeypatch):
     return seen
 
 
-def test_the_table_names_both_models():
-    assert set(LOADERS) == {"small", "syncdreamer"}
+def test_the_table_names_every_model():
+    assert set(LOADERS) == {"small", "small-live", "syncdreamer"}
 
 
 @pytest.mark.parametrize("name", list(LOADERS))

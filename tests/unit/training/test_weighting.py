@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harmony.training.objects import build_library
-from harmony.training.small import drawn_ids
+from harmony.training.runs import drawn_ids
 from harmony.training.weighting import LEAST, MOST, RESOLUTION, repeated_by_spread, view_spread
 from tests.unit.training.shapes import box, sphere
 

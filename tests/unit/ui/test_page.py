@@ -12,7 +12,7 @@ from harmony.serving.lane import Lane
 from harmony.ui.inputs import Defaults
 from harmony.ui.page import build_demo, launch_settings
 from harmony.ui.texts import COMPARE_WORDS, MAP_WORDS, TURNTABLE_WORDS
-from tests.page_fakes import fake_engine
+from tests.page_fakes import PageStudent, fake_engine
 
 CONTROLS = {
     *("image", "slider", "dropdown", "number", "checkbox", "textbox", "radio", "gallery"),
@@ -25,13 +25,11 @@ def config():
     return build_demo(fake_engine()).config
 
 
-def test_the_endpoints_for_programs_are_exactly_these(config):
-    public = {
-        dependency["api_name"]
-        for dependency in config["dependencies"]
-        if dependency["api_visibility"] == "public"
-    }
-    assert public == {"cutout", "generate", "score", "reconstruct"}
+@pytest.mark.parametrize(("student", "more"), [(None, set()), (PageStudent(), {"live"})])
+def test_the_endpoints_for_programs_are_exactly_these(student, more):
+    functions = build_demo(fake_engine(student=student)).fns.values()
+    public = {f.api_name for f in functions if f.api_visibility == "public"}
+    assert public == {"cutout", "generate", "score", "reconstruct"} | more
 
 
 def test_every_control_has_a_label(config):
@@ -72,13 +70,15 @@ def test_zero_is_off_and_within_reach_of_every_dial(config):
 
 def test_all_work_of_the_model_goes_through_one_lane():
     """A handler that waits for its turn is an async generator, and Gradio does not limit it."""
-    functions = list(build_demo(fake_engine()).fns.values())
+    demo = build_demo(fake_engine(student=PageStudent()))
+    functions = list(demo.fns.values())
     limits = {
         function.name: function.concurrency_limit
         for function in functions
         if inspect.isasyncgenfunction(function.fn)
     }
     work = {"generate", "compare", "fill", "reconstruct", "score", "score_again", "suggest_name"}
+    work |= {"refine", "answer", "live"}
     assert set(limits) == work
     assert set(limits.values()) == {None}
     assert not any(

@@ -1,0 +1,118 @@
+"""The distilled network behind the interface that sampler and page know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from harmony.models.base import ModelDefaults
+from harmony.models.small.denoiser import SmallDenoiser, read_defaults, read_network
+from harmony.models.small.packing import pack_for_cpu
+from harmony.models.small_live.dials import SCALES, STEP_COUNTS, check_request, dial_values
+from harmony.models.small_live.network import LiveFeatures, LiveNetwork
+from harmony.records import Branch, Condition, Guidance, Predictions, SamplerSettings
+
+DIALS = "dials"
+
+
+class LiveDenoiser(SmallDenoiser):
+    """A `DistilledDenoiser`: guidance happens inside the network's one pass.
+
+    Attributes:
+        step_counts: Numbers of steps that it was distilled for.
+    """
+
+    guidance_rules: tuple[str, ...] = tuple(SCALES)
+    step_counts: tuple[int, ...] = STEP_COUNTS
+
+    def __init__(
+        self,
+        network: LiveNetwork,
+        *,
+        name: str,
+        weights_sha256: str,
+        shift: float,
+        defaults: ModelDefaults,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Wrap a network; see `SmallDenoiser`."""
+        super().__init__(
+            network,
+            name=name,
+            weights_sha256=weights_sha256,
+            shift=shift,
+            defaults=defaults,
+            dtype=dtype,
+        )
+        network.dials.float()  # small, and a small move of a dial must not be rounded away
+        # No step is guided from outside, and an estimate may leave [-1, 1] on its way: it stands
+        # for several of the teacher's, and makes up for what earlier steps missed.
+        self.schedule = replace(self.schedule, guidance_interval=(0, 0), clip_sample_range=None)
+
+    def check_request(self, guidance: Guidance, settings: SamplerSettings) -> None:
+        """Refuse what was not distilled; see `dials.check_request`."""
+        check_request(guidance, settings)
+
+    def with_dials(self, condition: Condition, guidance: Guidance, num_steps: int) -> Condition:
+        """Return the condition with the dials in it."""
+        values = dial_values(guidance, num_steps)[None].to(self.device)
+        return Condition({**condition.tensors, DIALS: values})
+
+    def predict(
+        self,
+        latents: Float[Tensor, "S N 4 H W"],
+        timestep: int,
+        condition: Condition,
+        branches: Sequence[Branch],
+    ) -> Predictions:
+        """Predict what takes a DDIM step of the condition's stride where the teacher arrives.
+
+        Raises:
+            ValueError: Another branch than the full one is asked for, or `with_dials` was not.
+        """
+        if tuple(branches) != (Branch.FULL,):
+            raise ValueError("The live model has one branch only; guidance is inside it.")
+        if DIALS not in condition.tensors:
+            raise ValueError("The condition does not say where the dials stand; call with_dials.")
+        return super().predict(latents, timestep, condition, branches)
+
+    def features(self, prefix: str, condition: Condition, branches: int) -> LiveFeatures:
+        """Read features back from a condition, with the dials."""
+        plain = super().features(prefix, condition, branches)
+        return LiveFeatures(**vars(plain), dials=condition.tensors[DIALS])
+
+
+def load(
+    folder: Path,
+    device: torch.device | str = "cpu",
+    *,
+    dtype: torch.dtype = torch.float32,
+    packed: bool = True,
+) -> LiveDenoiser:
+    """Load weights and card from `folder`, strictly.
+
+    Args:
+        folder: Holds both.
+        device: Where the weights go.
+        dtype: Arithmetic; latents stay float32.
+        packed: Whether a CPU may rearrange layers and multiply 8-bit integers.
+
+    Raises:
+        ValueError: A file is damaged, or does not fit the network.
+    """
+    network, card = read_network(folder, LiveNetwork)
+    if packed and torch.device(device).type == "cpu":
+        pack_for_cpu(network, dtype)
+    return LiveDenoiser(
+        network.to(device),
+        name=card["name"],
+        weights_sha256=card["weights_sha256"],
+        shift=card["shift"],
+        defaults=read_defaults(card["defaults"]),
+        dtype=dtype,
+    )

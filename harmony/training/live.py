@@ -1,0 +1,182 @@
+"""`python -m harmony.training live`: distils the small model into `small-live`.
+
+Guidance (Meng et al., arXiv 2210.03142) and steps are distilled at once: the student takes the
+dials as inputs and learns steps that each go where three (or six) guided ones of the teacher go.
+Several GPUs: `torchrun --nproc_per_node K -m harmony.training live ...`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._dynamo
+from torch import Tensor
+
+from harmony.models.base import ModelDefaults
+from harmony.models.small import SmallConfig, SmallNetwork
+from harmony.models.small.denoiser import read_defaults, write_defaults
+from harmony.models.small.schedule import noise_schedule, signal_shares
+from harmony.models.small.weights import load_state, save_model
+from harmony.models.small_live import LiveDenoiser, LiveNetwork
+from harmony.records import SamplerSettings
+from harmony.training.distillation import (
+    ERRORS,
+    METHODS,
+    UPDATES,
+    Distillation,
+    DistillationSettings,
+    TrajectoryRing,
+)
+from harmony.training.finish import validation_set
+from harmony.training.loop import compile_network, train
+from harmony.training.objects import load_library, training_split
+from harmony.training.parallel import leave_processes
+from harmony.training.runs import (
+    add_run_arguments,
+    begin_run,
+    cut_up,
+    drawn_ids,
+    fill,
+    loop_settings,
+    run_record,
+    scene_stream,
+)
+from harmony.training.state import TrainingState
+from harmony.training.trajectories import Teacher
+from harmony.training.validation import ValidationObject, validate
+
+NAME, STEPS = "small-live", SamplerSettings("ddim", 4, 0.0)
+KINDS_COMPILED = 64  # teacher and student, guided and plain, inside and across views
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_run_arguments(parser)
+    usual = DistillationSettings()
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of the small model")
+    parser.add_argument("--start-from", type=Path, help="a live model to go on from")
+    parser.add_argument("--trajectories", type=int, default=usual.trajectories, help="new a round")
+    parser.add_argument("--kept", type=int, default=usual.kept, help="trajectories a process keeps")
+    parser.add_argument("--method", choices=METHODS, default=usual.method)
+    parser.add_argument("--error", choices=ERRORS, default=usual.error)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Distil, and write `OUTPUT/weights` (model.safetensors, card.json).
+
+    Raises:
+        ValueError: The options do not fit together, or what they name is damaged.
+        FileNotFoundError: Something they name is missing.
+    """
+    settings = DistillationSettings(
+        trajectories=options.trajectories,
+        kept=options.kept,
+        method=options.method,
+        error=options.error,
+    )
+    processes = begin_run(options)
+    torch._dynamo.config.recompile_limit = KINDS_COMPILED
+    library = load_library(options.objects, device=processes.device)
+    train_ids, validation_ids = training_split(library)
+    weights, card = load_state(options.teacher)
+    config = SmallConfig.from_json(card["config"])
+    teacher = teacher_of(weights, card, settings.teacher_steps, processes.device)
+    student = LiveNetwork(config).to(processes.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    state = TrainingState(student)
+    if options.resume:
+        state.load(options.output)
+    else:
+        state.start_from(_first_weights(weights, student, options.start_from))
+    loop = loop_settings(options, processes)
+    chosen = validation_ids[: options.check] if processes.is_first else ()
+    check = LiveCheck(validation_set(library, chosen, config.image_size), card, processes.device)
+    if loop.compile:
+        compile_network(teacher.network)
+        compile_network(student)
+    with ExitStack() as stack:
+        drawn = drawn_ids(library, train_ids, by_spread=options.by_spread)
+        scenes = scene_stream(library, drawn, config, options, processes, stack)
+        fill(scenes, state.progress.step // UPDATES * options.new_scenes, options)
+        ring = TrajectoryRing(teacher, scenes, loop, settings, processes.rank)
+        distillation = Distillation(student, teacher, ring, state, processes, loop, settings)
+        if loop.compile:
+            distillation.error.compile(dynamic=False)
+        train(distillation.advance, state, processes, loop, options.output, on_checkpoint=check)
+    if processes.is_first:
+        told = run_record(options, loop, state, processes, (len(train_ids), len(validation_ids)))
+        told |= {"distillation": asdict(settings), "teacher_sha256": card["weights_sha256"]}
+        folder = options.output / "weights"
+        save_model(folder, state.averaged_state(), {**live_card(card), "training": told})
+        cut_up(folder, options)
+    processes.wait()
+    leave_processes(processes)
+
+
+def teacher_of(
+    weights: Mapping[str, Tensor], card: Mapping[str, Any], num_steps: int, device: torch.device
+) -> Teacher:
+    """Return the guided small model as its card has it."""
+    network = SmallNetwork(SmallConfig.from_json(card["config"]))
+    network.load_state_dict(weights, strict=True)
+    network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    schedule = noise_schedule(card["shift"], card.get("guided_share", 1.0))
+    shares = signal_shares(card["shift"]).float()
+    return Teacher(network.eval().requires_grad_(False), schedule, shares, num_steps)
+
+
+def live_card(teacher: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the student's card takes over from its teacher's."""
+    guidance = read_defaults(teacher["defaults"]).guidance
+    return {
+        "name": NAME,
+        "kind": NAME,
+        "shift": teacher["shift"],
+        "config": teacher["config"],
+        "defaults": write_defaults(ModelDefaults(guidance, STEPS)),
+    }
+
+
+def _first_weights(
+    teacher: Mapping[str, Tensor], student: LiveNetwork, start_from: Path | None
+) -> dict[str, Tensor]:
+    """Return the weights to begin at: those of an earlier student, or the teacher's."""
+    if start_from is not None:
+        return load_state(start_from)[0]
+    return {**student.state_dict(), **teacher}
+
+
+class LiveCheck:
+    """Scores the averaged weights at every checkpoint, on a few held-out objects."""
+
+    def __init__(
+        self, objects: list[ValidationObject], teacher_card: dict[str, Any], device: torch.device
+    ) -> None:
+        """Keep the objects; none of them switches the check off."""
+        self._objects, self._card, self._device = objects, live_card(teacher_card), device
+
+    def __call__(self, state: TrainingState) -> dict[str, object]:
+        """Return a line of the log: PSNR to the truth at the usual dials."""
+        if not self._objects:
+            return {}
+        network = LiveNetwork(SmallConfig.from_json(self._card["config"]))
+        network.load_state_dict(state.averaged_state(), strict=True)
+        defaults = read_defaults(self._card["defaults"])
+        model = LiveDenoiser(
+            network.to(self._device),
+            name=NAME,
+            weights_sha256="",
+            shift=self._card["shift"],
+            defaults=defaults,
+            dtype=torch.bfloat16 if self._device.type == "cuda" else torch.float32,
+        )
+        score = validate(
+            model, self._objects, guidance=defaults.guidance, settings=defaults.sampler
+        )
+        return {"validation_psnr": round(score.psnr, 3), "objects": len(self._objects)}

@@ -1,0 +1,227 @@
+"""Live dials in the browser: the newest position is answered, and little is computed for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from harmony.recipe import recipe_from_png
+from harmony.serving.lane import Lane, Work
+from harmony.ui.cache import FileCache
+from harmony.ui.turns import Turns
+from tests.e2e.conftest import STEPS
+from tests.e2e.look import contrast, nameless, width_beyond_window
+from tests.e2e.road import cards, generate, give_picture
+from tests.page_fakes import PageDenoiser, PageStudent, fake_engine
+
+pytestmark = pytest.mark.browser
+
+SLOW_STEP = 0.15
+
+
+@dataclass(frozen=True)
+class LivePage:
+    """A page with a student.
+
+    Attributes:
+        url: Where.
+        student: Counts its runs.
+        teacher: The page's own model.
+        lane: Where both wait for their turns.
+    """
+
+    url: str
+    student: PageStudent
+    teacher: PageDenoiser
+    lane: Lane
+
+
+@pytest.fixture(scope="module")
+def with_student(serve: Callable[..., str]) -> LivePage:
+    student, teacher, lane = PageStudent(SLOW_STEP), PageDenoiser(), Lane()
+    engine = fake_engine(model=teacher, student=student, cache=FileCache(memory_bytes=0))
+    return LivePage(serve(engine, turns=Turns(lane)), student, teacher, lane)
+
+
+@pytest.fixture
+def tab(browser: Browser, with_student: LivePage, picture: Path) -> Iterator[Page]:
+    """Open the page with a picture on it; errors on the console fail the test."""
+    errors: list[str] = []
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(with_student.url)
+    give_picture(page, picture)
+    with_student.student.runs.clear()
+    yield page
+    context.close()
+    assert errors == []
+
+
+def drag(page: Page, dial: str, moves: int, *, to: float = 0.9) -> str:
+    """Drag a dial from its left end with the mouse, let it go, and return where it stands."""
+    track = page.locator(f"#{dial} input[type=range]")
+    track.scroll_into_view_if_needed()
+    box = track.bounding_box()
+    assert box is not None
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.05 * box["width"], height)
+    page.mouse.down()
+    for move in range(1, moves + 1):
+        page.mouse.move(box["x"] + (0.05 + (to - 0.05) * move / moves) * box["width"], height)
+    page.mouse.up()
+    return page.locator(f"#{dial} input[type=number]").input_value()
+
+
+def settle(page: Page, served: LivePage) -> None:
+    """Wait until whatever was left behind in browser and lane has come and gone."""
+    page.evaluate("fetch('/config').then((answer) => answer.text())")
+    while served.lane.waiting or served.lane.running:
+        page.wait_for_timeout(20)
+
+
+def test_of_ten_quick_moves_the_last_is_shown_and_two_are_computed(
+    tab: Page, with_student: LivePage
+):
+    stands = drag(tab, "s1", 10)
+    banner = tab.locator("#banner .banner-live")
+    expect(banner).to_contain_text(f"s1 {float(stands):g},")
+    expect(banner).to_contain_text("4 steps")
+    settle(tab, with_student)
+    runs = with_student.student.runs
+    assert runs[-1][0] == float(stands)
+    # The first move finds the student idle; of the other nine, two at most.
+    assert 1 <= len(runs) <= 3
+    assert len({run[0] for run in runs}) == len(runs)
+    assert with_student.lane.waiting == with_student.lane.running == 0
+    expect(cards(tab).first.locator(".tt-title")).to_have_text("Live · seed 0")
+
+
+def test_arrow_keys_are_answered_and_two_steps_can_be_chosen(tab: Page, with_student: LivePage):
+    tab.locator("#live").get_by_text("2 steps").click()
+    tab.locator("#s2 input[type=range]").press("ArrowRight")
+    expect(tab.locator("#banner .banner-live")).to_contain_text("s2 1.1 · seed 0 · 2 steps")
+    assert with_student.student.runs == [(2.0, 1.1, 2)]
+
+
+def test_what_lies_beyond_the_student_is_painted_at_its_end_and_said(
+    tab: Page, with_student: LivePage
+):
+    tab.locator("#s2 input[type=range]").press("End")
+    expect(tab.locator("#banner small")).to_contain_text("Live stops at s2 1.5")
+    assert with_student.student.runs[-1][1] == 1.5
+
+
+def test_live_can_be_turned_off(tab: Page, with_student: LivePage):
+    tab.locator("#live").get_by_text("Off").click()
+    tab.locator("#s1 input[type=range]").press("ArrowRight")
+    expect(tab.locator("#status")).to_contain_text("These settings were not made yet")
+    assert with_student.student.runs == []
+
+
+def test_a_finished_result_comes_back_after_a_live_answer(tab: Page):
+    generate(tab)
+    expect(tab.locator("#banner")).to_contain_text("Full model")
+    drag(tab, "s1", 3)
+    expect(tab.locator("#banner .banner-live")).to_be_visible()
+    expect(tab.locator("#views-file")).to_be_hidden()
+    tab.locator("#back").click()
+    expect(tab.locator("#banner")).to_contain_text(f"Full models1 2, s2 1 · 1 sample · {STEPS}")
+    expect(tab.locator("#views-file")).to_be_visible()
+    expect(tab.locator("#back")).to_be_hidden()
+
+
+def test_the_full_model_follows_and_a_new_drag_stops_it(tab: Page, with_student: LivePage):
+    with_student.teacher.step_seconds = 1.0
+    try:
+        tab.get_by_label("Refine with the full model").check()
+        drag(tab, "s1", 3)
+        expect(tab.locator("#banner")).to_contain_text(re.compile("Full model.*on its way"))
+        expect(tab.locator("#status")).to_contain_text("Step 1 of 4")
+        with_student.teacher.step_seconds = 0.0
+        stands = drag(tab, "s1", 3, to=0.5)
+        expect(tab.locator("#banner")).to_contain_text(
+            re.compile(rf"Full models1 {float(stands):g}, s2 1 · 1 sample · 4 steps\s*$")
+        )
+    finally:
+        with_student.teacher.step_seconds = 0.0
+    assert with_student.student.runs[-1][0] == float(stands)
+
+
+def test_a_position_waits_for_others_and_says_so(tab: Page, with_student: LivePage):
+    theirs = with_student.lane.join("somebody else", Work("generate", "step"))
+    try:
+        stands = drag(tab, "s1", 10)
+        expect(tab.locator("#status")).to_contain_text("Waiting: next in line")
+        assert with_student.student.runs == []
+    finally:
+        with_student.lane.end(theirs)
+    expect(tab.locator("#banner .banner-live")).to_contain_text(f"s1 {float(stands):g},")
+    assert [run[0] for run in with_student.student.runs] == [float(stands)]
+
+
+def test_the_dials_rest_while_a_run_of_ones_own_goes_on(tab: Page, with_student: LivePage):
+    with_student.teacher.step_seconds = 0.5
+    try:
+        tab.get_by_role("button", name="Generate 16 views").click()
+        expect(tab.locator("#status")).to_contain_text("Step 1 of 4")
+        drag(tab, "s1", 3)
+        expect(tab.locator("#banner")).to_contain_text("rest while your run goes on")
+    finally:
+        with_student.teacher.step_seconds = 0.0
+    expect(tab.locator("#status")).to_contain_text("Done")
+    assert with_student.student.runs == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_can_be_read_and_named_in_every_window(tab: Page, scheme: str, width: int):
+    tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.locator("#s2 input[type=range]").press("End")
+    expect(tab.locator("#banner small")).to_be_visible()
+    seen = contrast(tab)
+    assert seen["seen"] > 0
+    assert seen["poor"] == []
+    assert nameless(tab) == []
+    assert width_beyond_window(tab) <= 0
+
+
+@pytest.fixture
+def client(with_student: LivePage, tmp_path: Path) -> Iterator[Client]:
+    opened = Client(with_student.url, download_files=tmp_path, verbose=False)
+    yield opened
+    opened.close()
+
+
+def test_a_program_gets_a_strip_that_carries_its_recipe(client: Client, picture: Path):
+    dials: dict[str, Any] = {"s1": 1.5, "s2": 0.5, "seed": 7, "steps": 2}
+    strip, recipe = client.predict(
+        picture=handle_file(str(picture)), cutout="none", **dials, api_name="/live"
+    )
+    found = recipe_from_png(Path(strip).read_bytes())
+    assert (found.guidance.s1, found.guidance.s2, found.seeds) == (1.5, 0.5, (7,))
+    assert recipe["sampler"] == {"sampler": "ddim", "num_steps": 2, "eta": 0.0}
+    with Image.open(strip) as views:
+        assert views.size == (16 * 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("dials", "sentence"), [({"s2": 2.0}, "Live stops at s2 1.5"), ({"steps": 0}, "one of 2, 4")]
+)
+def test_a_program_is_told_what_the_live_model_cannot_do(
+    client: Client, picture: Path, dials: dict[str, Any], sentence: str
+):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(picture=handle_file(str(picture)), **dials, api_name="/live")
