@@ -131,6 +131,7 @@ def fake_engine(
     painter: Painter | None = None,
     cache: FileCache | None = None,
     student: MultiviewDenoiser | None = None,
+    mesh_device: str = "cpu",
 ) -> Engine:
     """Return an engine that needs no weights."""
     return Engine(
@@ -139,6 +140,7 @@ def fake_engine(
         load_scorer=PixelScorer,  # pyright: ignore[reportArgumentType]
         painter=painter,
         cache=cache,
+        mesh_device=mesh_device,
         live=NO_OFFER if student is None else LiveOffer(lambda: student),
     )
 

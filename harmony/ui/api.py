@@ -147,7 +147,8 @@ class Api:
 
         Args:
             views_zip: A zip of views that `/generate` returned.
-            quality: "draft" or "standard"; the second takes longer and keeps finer shapes.
+            quality: "draft", "standard" (takes longer, keeps finer shapes) or, where the page runs
+                with --device cuda, "fine".
 
         Streams {"stage", "fraction"} while it works; the last answer holds the GLB, all files
         (GLB, OBJ in a zip with its picture, PLY, STL) and the report.

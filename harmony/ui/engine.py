@@ -39,7 +39,7 @@ from harmony.ui.lazy import Lazy
 from harmony.ui.live import NO_OFFER, LiveOffer
 from harmony.ui.mesh_building import building
 from harmony.ui.preload import preload
-from harmony.ui.settings import QUALITIES, Framing, Settings, choice
+from harmony.ui.settings import CPU_QUALITIES, QUALITIES, Framing, Settings, choice
 from harmony.ui.student import Student
 from harmony.ui.texts import modes
 from harmony.ui.views_zip import unpack_views
@@ -76,6 +76,7 @@ class Engine:
         pace: What a step takes on this machine.
         encoder_name: The scorer's, where it is known before the scorer is loaded.
         device_name: What was asked for; "auto" until the model is loaded.
+        mesh_device: Where a "fine" mesh is optimised.
     """
 
     def __init__(  # noqa: PLR0913 (an engine has that many parts)
@@ -89,6 +90,7 @@ class Engine:
         cache: FileCache | None = None,
         encoder_name: str | None = None,
         device_name: str = "auto",
+        mesh_device: str = "cpu",
         live: LiveOffer = NO_OFFER,
     ) -> None:
         """Remember how to load the parts; nothing is loaded here."""
@@ -99,7 +101,7 @@ class Engine:
         self.painter = painter
         self.cache = cache or FileCache()
         self.pace = Pace()
-        self.device_name = device_name
+        self.device_name, self.mesh_device = device_name, mesh_device
         self._cutouts = CutoutModels()
         self.live = live
         self.student = None if live.load is None else Student(live.load, self._cutouts)
@@ -306,6 +308,11 @@ class Engine:
         return guess_seconds(self.model_name, self._branch_steps(settings), device)
 
     @property
+    def qualities(self) -> tuple[str, ...]:
+        """Qualities of a mesh on offer; "fine" only on a CUDA device."""
+        return QUALITIES if self.mesh_device == "cuda" else CPU_QUALITIES
+
+    @property
     def step_seconds(self) -> float | None:
         """Measured seconds of one step of one sample with all three branches."""
         from harmony.ui.painting import BRANCH_STEP
@@ -340,11 +347,11 @@ class Engine:
         Raises:
             ValueError: The zip or the quality will not do; the sentence says why.
         """
-        choice(texts.QUALITY, quality, QUALITIES)
+        choice(texts.QUALITY, quality, self.qualities)
         started = time.monotonic()
         yield MeshStage(texts.READING_VIEWS, 0.0)
         views = _read_views(views_zip)
-        work = building(views, quality, folder)
+        work = building(views, quality, folder, device=self.mesh_device)
         for stage, fraction in work:
             yield MeshStage(stage, fraction)
         files, report, strips = work.result

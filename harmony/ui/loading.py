@@ -134,5 +134,7 @@ def standard_engine(
         cache=cache,
         encoder_name=SCORER,
         device_name=device,
+        # "auto" would have to import PyTorch to know, before the page can open.
+        mesh_device="cuda" if device == "cuda" else "cpu",
         live=live_offer(model, device, live_model),
     )

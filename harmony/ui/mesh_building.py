@@ -21,13 +21,16 @@ _SHARE_OF_MESH = 0.8
 _SHARE_BEFORE_FILE = 0.85
 
 
-def building(views: Views, quality: str, folder: Path) -> in_background[tuple[str, float], Built]:
+def building(
+    views: Views, quality: str, folder: Path, *, device: str
+) -> in_background[tuple[str, float], Built]:
     """Return the work of building a mesh, with its GLB and its pictures; it tells (stage, share).
 
     Args:
         views: One sample.
         quality: As `harmony.reconstruction.reconstruct` takes it.
         folder: Where the files go.
+        device: Where a "fine" mesh is optimised.
     """
     from harmony.reconstruction import reconstruct
 
@@ -35,6 +38,7 @@ def building(views: Views, quality: str, folder: Path) -> in_background[tuple[st
         result = reconstruct(
             views,
             quality=quality,
+            device=device,
             on_progress=lambda at: tell((at.stage, _SHARE_OF_MESH * at.fraction)),
         )
         tell((mesh_texts.DRAWING, _SHARE_OF_MESH))

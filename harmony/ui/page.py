@@ -106,7 +106,7 @@ def build_demo(
                     live=engine.live,
                 )
             with gr.Column(scale=7, min_width=320, elem_id="right"):
-                results = build_results(**_first_paint(first, start))
+                results = build_results(qualities=engine.qualities, **_first_paint(first, start))
                 pins = build_pins()
                 sweep = build_sweep()
                 comparison = build_comparison()

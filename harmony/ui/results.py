@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,12 +65,13 @@ class Results:
         return [self.status, self.banner, self.back, self.turntable, self.details]
 
 
-def _mesh() -> dict[str, gr.Component]:
+def _mesh(qualities: Sequence[str]) -> dict[str, gr.Component]:
     with gr.Row(elem_classes="run-row"):
         quality = gr.Radio(
-            [(texts.QUALITY_NAMES[key], key) for key in settings.QUALITIES],
-            value=settings.QUALITIES[0],
+            [(texts.QUALITY_NAMES[key], key) for key in qualities],
+            value=qualities[0],
             label=texts.QUALITY,
+            info=texts.FINE_TIME if "fine" in qualities else None,
             elem_id="quality",
         )
         mesh_format = gr.Radio(
@@ -105,10 +107,16 @@ def _mesh() -> dict[str, gr.Component]:
     }
 
 
-def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = None) -> Results:
+def build_results(
+    *,
+    qualities: Sequence[str],
+    text: str = texts.READY,
+    value: dict[str, Any] | None = None,
+) -> Results:
     """Lay out the right side; call it inside a `gr.Column`.
 
     Args:
+        qualities: Of a mesh, as the engine offers them.
         text: The status line at first paint.
         value: What the turntables show at first paint.
     """
@@ -141,7 +149,7 @@ def build_results(*, text: str = texts.READY, value: dict[str, Any] | None = Non
             score_again = gr.Button(texts.SCORE_AGAIN, elem_id="score-again")
         with gr.Column(elem_classes=["card", "padded"]):
             gr.Markdown(f"### {texts.MESH}")
-            mesh = _mesh()
+            mesh = _mesh(qualities)
     return Results(
         status=status,
         banner=banner,

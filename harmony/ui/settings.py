@@ -8,7 +8,9 @@ from harmony.ui import texts
 
 SAMPLERS = ("ddim", "dpm++", "unipc")
 RULES = ("decomposed", "decomposed-official", "cfg", "none")
-QUALITIES = ("draft", "standard")
+CPU_QUALITIES = ("draft", "standard")
+QUALITIES = (*CPU_QUALITIES, "fine")
+"""Of a mesh; "fine" is for engines with a CUDA device."""
 MESH_FORMATS = ("glb", "obj", "ply", "stl")
 MAX_INSTANCES = 8
 MAX_STEPS = 1000

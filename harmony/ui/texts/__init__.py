@@ -177,7 +177,8 @@ SCORE_AGAIN = "Score again"
 
 MESH = "3D mesh"
 QUALITY = "Mesh quality"
-QUALITY_NAMES = {"draft": "Draft", "standard": "Standard"}
+QUALITY_NAMES = {"draft": "Draft", "standard": "Standard", "fine": "Fine"}
+FINE_TIME = "Fine computes on the GPU: about half a minute on an H100, longer on others."
 RECONSTRUCT = "Build the 3D mesh"
 MODEL_3D = "Mesh of the chosen sample"
 MESH_FORMAT = "Mesh format"

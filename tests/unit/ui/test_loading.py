@@ -1,7 +1,7 @@
 import json
 
 from harmony.ui.inputs import Defaults
-from harmony.ui.loading import standard_defaults, standard_engine
+from harmony.ui.loading import DEVICES, standard_defaults, standard_engine
 
 CARD = {
     "defaults": {
@@ -26,6 +26,11 @@ def test_the_dials_start_where_the_models_card_says(tmp_path):
 def test_a_model_without_a_card_starts_at_the_papers_settings(tmp_path):
     assert standard_defaults("syncdreamer", weights=tmp_path) == Defaults()
     assert (Defaults().s1, Defaults().s2, Defaults().num_steps) == (2.0, 1.0, 50)
+
+
+def test_only_a_device_that_is_named_is_relied_upon_for_fine_meshes():
+    offered = {device: standard_engine("small", device).qualities for device in DEVICES}
+    assert {device for device, names in offered.items() if "fine" in names} == {"cuda"}
 
 
 def test_only_the_papers_network_offers_the_released_rule():

@@ -1,14 +1,21 @@
+import threading
+import time
 from dataclasses import asdict
 
 import pytest
+import torch
 from PIL import Image
 
-from harmony.reconstruction.records import ReconstructionReport
+from harmony import reconstruction
+from harmony.reconstruction.records import Progress, ReconstructionReport
+from harmony.records import Views
 from harmony.ui.clock import ShareClock
 from harmony.ui.events import MeshReady
 from harmony.ui.mesh_actions import done_text, stage_text
+from harmony.ui.mesh_building import building
 from harmony.ui.mesh_files import MeshFiles
 from harmony.ui.mesh_turntable import MeshStrips, mesh_turntable_value
+from tests.page_fakes import fake_engine
 
 
 @pytest.fixture
@@ -63,3 +70,30 @@ def test_time_left_is_told_once_it_can_be_known():
     assert clock.left(0.25) == pytest.approx(15.0)
     assert stage_text("matching the views", None) == "Building the mesh: matching the views"
     assert stage_text("matching the views", 15.0).endswith("about 15 s left")
+
+
+def test_a_fine_mesh_is_refused_before_any_work_where_there_is_no_gpu(tmp_path):
+    with pytest.raises(ValueError, match="one of draft, standard"):
+        next(fake_engine().reconstruct(tmp_path / "views.zip", "fine", tmp_path))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_mesh_is_built_on_the_engines_device_and_can_be_stopped(tmp_path, monkeypatch, device):
+    views = Views(torch.ones(1, 16, 3, 8, 8), torch.ones(1, 16, 1, 8, 8))
+    asked, stopped = [], threading.Event()
+
+    def reconstruct(views, *, quality, device, on_progress):
+        asked.append((quality, device))
+        try:
+            for _ in range(10_000):
+                on_progress(Progress("refining", 0.5))
+                time.sleep(0.001)
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(reconstruction, "reconstruct", reconstruct)
+    work = iter(building(views, "standard", tmp_path, device=device))
+    assert next(work) == ("refining", 0.4)
+    work.close()  # pyright: ignore[reportAttributeAccessIssue]
+    assert stopped.wait(5)
+    assert asked == [("standard", device)]

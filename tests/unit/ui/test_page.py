@@ -50,6 +50,17 @@ def test_the_page_says_why_a_model_starts_elsewhere_than_the_paper(why):
     assert ("It was measured." in shown) == bool(why)
 
 
+@pytest.mark.parametrize(("device", "offered"), [("cpu", False), ("cuda", True)])
+def test_a_fine_mesh_is_offered_with_its_time_where_there_is_a_gpu(device, offered):
+    demo = build_demo(fake_engine(mesh_device=device))
+    (quality,) = (
+        c["props"] for c in demo.config["components"] if c["props"].get("elem_id") == "quality"
+    )
+    assert ("fine" in {value for _, value in quality["choices"]}) == offered
+    assert ("half a minute" in (quality.get("info") or "")) == offered
+    assert quality["value"] == "draft"
+
+
 def test_zero_is_off_and_within_reach_of_every_dial(config):
     sliders = {
         component["props"]["elem_id"]: component["props"]

@@ -11,7 +11,15 @@ from harmony.sampling import SAMPLERS as ENGINE_SAMPLERS
 from harmony.ui import texts
 from harmony.ui.inputs import Defaults
 from harmony.ui.loading import DEVICES
-from harmony.ui.settings import MESH_FORMATS, QUALITIES, RULES, SAMPLERS, Framing, Settings
+from harmony.ui.settings import (
+    CPU_QUALITIES,
+    MESH_FORMATS,
+    QUALITIES,
+    RULES,
+    SAMPLERS,
+    Framing,
+    Settings,
+)
 
 GOOD = Settings(
     framing=Framing("u2netp", 0.8, 30.0),
@@ -32,9 +40,9 @@ def test_the_page_offers_what_the_engine_has():
     """The page's lists stand apart from the engine's so that opening it imports no PyTorch."""
     assert set(SAMPLERS) == set(ENGINE_SAMPLERS)
     assert set(RULES) == set(ENGINE_RULES) == set(texts.RULES)
-    # "fine" is for GPUs and the command line until it is proven better than "standard".
-    assert set(QUALITIES) == set(ENGINE_QUALITIES) - {"fine"}
-    assert set(QUALITIES) <= set(texts.QUALITY_NAMES)
+    assert set(QUALITIES) == set(ENGINE_QUALITIES) == set(texts.QUALITY_NAMES)
+    needs_gpu = {name for name, quality in ENGINE_QUALITIES.items() if quality.neus}
+    assert set(CPU_QUALITIES) == set(QUALITIES) - needs_gpu
     assert {f".{name}" for name in MESH_FORMATS} == set(MESH_ENDINGS)
     assert set(DEVICES) == set(ENGINE_DEVICES)
     assert Defaults().cutout in CUTOUTS
