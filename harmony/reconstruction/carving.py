@@ -110,8 +110,6 @@ def carve(
     trust = np.zeros_like(hull)
     if not rounds:
         return hull, trust
-    cores = _cores(photographs)
-    repair_cameras = resized(photographs, _REPAIR_SIZE)[1]
     field = hull
     for number, settings in enumerate(rounds):
         vertices, faces = extract_surface(whole_solid(field, grid.spacing), grid)
@@ -127,8 +125,26 @@ def carve(
         carved, trust = fuse(
             hull, grid, depths, weights, cameras, settings.truncation, settings.inertia
         )
-        field = repair_silhouettes(carved, hull, grid, cores, repair_cameras)
+        field = covering(carved, hull, grid, photographs)
     return field, trust
+
+
+def covering(
+    field: Float[np.ndarray, "X Y Z"],
+    hull: Float[np.ndarray, "X Y Z"],
+    grid: VoxelGrid,
+    photographs: Photographs,
+) -> Float[np.ndarray, "X Y Z"]:
+    """Return the field with the least matter put back that covers the views' silhouettes again.
+
+    Args:
+        field: What is left of the hull, positive inside.
+        hull: Where matter may be put.
+        grid: Where both stand.
+        photographs: The views.
+    """
+    cameras = resized(photographs, _REPAIR_SIZE)[1]
+    return repair_silhouettes(field, hull, grid, _cores(photographs), cameras)
 
 
 def _cores(photographs: Photographs) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from harmony.reconstruction.carving import COARSE_TO_FINE, CarvingRound, carve
+from harmony.reconstruction.carving import COARSE_TO_FINE, CarvingRound, carve, covering
 from harmony.reconstruction.checks import checked_photographs
 from harmony.reconstruction.colors import point_colors
 from harmony.reconstruction.depth import Raster, rasterize_ring
@@ -200,6 +200,9 @@ def solid_surface(
     tell(Progress("extracting the surface", 0.75))
     deviation = settings.regularisation * min(1.0, residual / _INCOHERENT)
     field = regularised(field / grid.spacing, trust, deviation / grid.spacing) * grid.spacing
+    if settings.registration and residual > settings.registration.coherent:
+        # So wide a filter swallows what is thin, such as a leg or the edge of a base.
+        field = covering(field, hull, grid, photographs)
     return finished_surface(field, grid, settings)
 
 

@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
+import torch
 import trimesh
 
 from harmony.evaluation.geometry import chamfer_distance, volume_iou
 from harmony.reconstruction import Progress, reconstruct
+from harmony.reconstruction.checks import checked_photographs
+from harmony.reconstruction.pipeline import Quality, solid_surface
+from harmony.reconstruction.records import Photographs
+from harmony.reconstruction.registration import RegistrationSettings
 
 
 class Stopped(Exception):  # noqa: N818
@@ -65,3 +70,28 @@ def test_raising_from_progress_stops(ellipsoid_views):
 
     with pytest.raises(Stopped):
         reconstruct(ellipsoid_views, quality="draft", on_progress=stop)
+
+
+@pytest.fixture(scope="module")
+def stool(ring_views) -> Photographs:
+    seat = trimesh.creation.box((0.7, 0.7, 0.3))
+    legs = [trimesh.creation.box((0.05, 0.05, 0.5)) for _ in range(4)]
+    for leg, (x, y) in zip(legs, ((-1, -1), (-1, 1), (1, -1), (1, 1)), strict=True):
+        leg.apply_translation((0.3 * x, 0.3 * y, -0.3))
+    return checked_photographs(ring_views(trimesh.util.concatenate([seat, *legs])))
+
+
+def test_views_that_disagree_keep_thin_legs(stool):
+    settings = Quality(
+        spacing=0.0125,
+        faces=20_000,
+        smoothing=3,
+        regularisation=0.04,
+        registration=RegistrationSettings(),
+    )
+    vertices, _ = solid_surface(stool, 1.0, settings, torch.device("cpu"), lambda progress: None)
+    corners = [
+        vertices[(x * vertices[:, 0] > 0) & (y * vertices[:, 1] > 0)]
+        for x, y in ((-1, -1), (-1, 1), (1, -1), (1, 1))
+    ]
+    assert all(corner[:, 2].min() < -0.45 for corner in corners)
