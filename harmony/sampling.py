@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from harmony.ddim import ShortDdim
 from harmony.guidance import branch_weights, guide
 from harmony.models.base import DistilledDenoiser, MultiviewDenoiser, NoiseSchedule
 from harmony.noise import SeededNoise
@@ -256,13 +257,15 @@ def _walk(
     guidance: Guidance,
     settings: SamplerSettings,
 ) -> Generator[SamplingStep]:
-    scheduler = SAMPLERS[settings.sampler](model.schedule, settings.num_steps)
-    scheduler.set_timesteps(settings.num_steps)
-    shape = (model.view_count, *model.latent_shape)
     visited = timesteps(model.schedule, settings.num_steps)
-    last = settings.num_steps - 1
     if isinstance(model, DistilledDenoiser):
         condition = model.with_dials(condition, guidance, settings.num_steps)
+        scheduler = ShortDdim(model.schedule.alphas_cumprod, visited)
+    else:
+        scheduler = SAMPLERS[settings.sampler](model.schedule, settings.num_steps)
+    scheduler.set_timesteps(settings.num_steps)
+    shape = (model.view_count, *model.latent_shape)
+    last = settings.num_steps - 1
     takes_eta = "eta" in inspect.signature(scheduler.step).parameters
     latents = noise.draw(shape).to(model.device) * scheduler.init_noise_sigma
     # The scheduler counts its own levels; the network is told the timestep behind each.

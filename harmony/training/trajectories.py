@@ -15,40 +15,21 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from harmony.ddim import DdimStep
+from harmony.ddim import ddim_steps as steps_through
 from harmony.models.base import NoiseSchedule
 from harmony.models.small.network import ReferenceFeatures, SmallNetwork
 from harmony.sampling import timesteps
 from harmony.training.loss import to_signal
 
 
-@dataclass(frozen=True)
-class DdimStep:
-    """One step x' = ratio x + gain x0 from a level to a later one.
-
-    Attributes:
-        timestep: Where the network is asked.
-        ratio: sigma' / sigma; 0 when the step ends at the clean picture.
-        gain: a' - ratio a.
-    """
-
-    timestep: int
-    ratio: float
-    gain: float
-
-
 def ddim_steps(schedule: NoiseSchedule, num_steps: int) -> tuple[DdimStep, ...]:
-    """Return DDIM's steps (arXiv 2010.02502, Eq. 12 with eta = 0) that `sampling.sample` makes.
+    """Return the steps of DDIM (eta = 0) that `sampling.sample` makes.
 
     Raises:
         ValueError: There are too many steps for the schedule.
     """
-    visited = timesteps(schedule, num_steps)
-    levels = [schedule.alphas_cumprod[t] for t in visited] + [1.0]
-    steps = []
-    for timestep, now, after in zip(visited, levels[:-1], levels[1:], strict=True):
-        ratio = ((1 - after) / (1 - now)) ** 0.5
-        steps.append(DdimStep(timestep, ratio, after**0.5 - ratio * now**0.5))
-    return tuple(steps)
+    return steps_through(schedule.alphas_cumprod, timesteps(schedule, num_steps))
 
 
 def merged(

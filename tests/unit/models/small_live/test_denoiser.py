@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from harmony.ddim import ShortDdim
 from harmony.models.base import DistilledDenoiser, ModelDefaults
 from harmony.models.registry import load_model
 from harmony.models.small import SmallConfig, SmallDenoiser, SmallNetwork
@@ -14,7 +15,7 @@ from harmony.models.small_live import LiveDenoiser, LiveNetwork
 from harmony.models.small_live.dials import dial_values
 from harmony.noise import SeededNoise
 from harmony.records import Branch, Guidance, ReferenceImage, SamplerSettings
-from harmony.sampling import passes_by_step, sample
+from harmony.sampling import SAMPLERS, passes_by_step, sample, timesteps
 
 TINY = SmallConfig(
     image_size=32, view_count=3, width=16, depth=2, heads=2, reference_depth=1, stem=(8, 8, 16)
@@ -159,3 +160,22 @@ def test_a_folder_of_that_kind_is_loaded(tmp_path):
     assert (model.name, model.weights_sha256) == ("small-live", sha256)
     assert model.defaults == DEFAULTS
     assert painted(model, DEFAULTS.guidance, TWO).isfinite().all()
+
+
+@pytest.mark.parametrize("num_steps", [4, 2])
+def test_the_short_walk_is_that_of_diffusers(num_steps):
+    schedule = live(tiny_network()).schedule
+    theirs = SAMPLERS["ddim"](schedule, num_steps)
+    theirs.set_timesteps(num_steps)
+    mine = ShortDdim(schedule.alphas_cumprod, timesteps(schedule, num_steps))
+    mine.set_timesteps(num_steps)
+    generator = torch.Generator().manual_seed(0)
+    one = other = clean = torch.randn(2, 3, 8, 8, generator=generator)
+    for level, their_level in zip(mine.timesteps.tolist(), theirs.timesteps.tolist(), strict=True):
+        clean = torch.rand(2, 3, 8, 8, generator=generator) * 2 - 1
+        one = mine.step(clean, level, one, return_dict=False)[0]
+        other = theirs.step(clean, their_level, other, return_dict=False)[0]
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(one, clean)
+    with pytest.raises(ValueError, match="steps, not"):
+        mine.set_timesteps(3)
