@@ -182,11 +182,7 @@ def bind_results(actions: Actions, turns: Turns) -> None:
     results.score_again.click(
         **turns.of(actions.score_again, plans.score, actions.waiting_score),
         inputs=results.rename,
-        outputs=[
-            *(results.status, results.turntable, results.details, results.runs),
-            *(results.recipe_file, results.shown, results.gallery, results.views_file),
-            *(results.mesh_view, results.mesh_file, results.mesh_status, results.mesh_turntable),
-        ],
+        outputs=results.on_show,
         api_visibility="private",
         show_progress="hidden",
     )
