@@ -51,6 +51,13 @@ def import_defaults() -> None:
 
 
 def leave_processes() -> None:
-    """Leave the other processes, if there are any, and end the threads that talk to them."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    """Leave the other processes, if there are any, and end gloo's threads that talk to them.
+
+    NCCL's group ends with the process: leaving it may wait for processes that do not leave, because
+    this one has failed and they wait for it.
+    """
+    distributed = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized():
+        return
+    if distributed.get_backend() == distributed.Backend.GLOO:
+        distributed.destroy_process_group()
