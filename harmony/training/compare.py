@@ -8,7 +8,6 @@ positions and join their files.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise, product
@@ -21,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harmony.devices import DEVICES, choose_device, choose_dtype
-from harmony.evaluation.files import write_json
+from harmony.evaluation.files import read_same_run, write_json
 from harmony.evaluation.rules import parse_seeds
 from harmony.models import small, small_live
 from harmony.models.small import SmallDenoiser
@@ -211,7 +210,7 @@ def run(options: argparse.Namespace) -> str:
         "objects": options.count,
         "seeds": list(seeds),
     }
-    earlier = _open(options.output, described)
+    earlier = read_same_run(options.output, described)
     records, moved = earlier.get("records", {}), earlier.get("continuity", {})
     objects = held_out_objects(
         options.objects, options.count, right.image_size, device, options.cache
@@ -239,15 +238,3 @@ def run(options: argparse.Namespace) -> str:
 
 def _figures(values: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-
-
-def _open(path: Path, described: Mapping[str, Any]) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    changed = sorted(key for key in described if described[key] != earlier.get(key))
-    if changed:
-        raise ValueError(
-            f"{path} holds a run with other {', '.join(changed)}; choose another output."
-        )
-    return earlier

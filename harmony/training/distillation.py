@@ -63,8 +63,8 @@ class DistillationSettings:
     """
 
     teacher_steps: int = 12
-    trajectories: int = 48
-    kept: int = 384
+    trajectories: int = 36
+    kept: int = 288
     method: str = "teacher"
     error: str = "absolute"
 

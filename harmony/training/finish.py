@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ SHIFT, GUIDED_SHARE = 6.0, 0.12
 DEFAULTS = ModelDefaults(Guidance("decomposed", 1.0, 0.5), SamplerSettings("ddim", 12, 0.0))
 GUIDANCE_GRID = ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 1.0))
 GRID_OBJECTS = 64
-CHECK_GUIDANCE, CHECK_STEPS = Guidance("decomposed", 1.0, 0.0), 10
+CHECK_GUIDANCE, CHECK_SETTINGS = Guidance("decomposed", 1.0, 0.0), SamplerSettings("ddim", 10, 0.0)
 
 
 def validation_set(
@@ -63,26 +63,32 @@ def denoiser(
     )
 
 
+@dataclass(frozen=True)
 class CheckpointCheck:
-    """Scores the averaged weights at every checkpoint, quickly, on a few held-out objects."""
+    """Scores the averaged weights at every checkpoint, quickly, on a few held-out objects.
 
-    def __init__(
-        self, objects: Sequence[ValidationObject], config: SmallConfig, device: torch.device
-    ) -> None:
-        """Keep the objects; none of them switches the check off."""
-        self._objects, self._config, self._device = objects, config, device
+    Attributes:
+        objects: None of them switches the check off.
+        make: Returns a model that samples with given weights.
+        guidance: The dials of the check.
+        settings: Its sampler.
+    """
+
+    objects: Sequence[ValidationObject]
+    make: Callable[[Mapping[str, Tensor]], SmallDenoiser]
+    guidance: Guidance = CHECK_GUIDANCE
+    settings: SamplerSettings = CHECK_SETTINGS
 
     def __call__(self, state: TrainingState) -> dict[str, object]:
-        """Return a line of the log: PSNR at (s1, s2) = (1, 0) with few steps."""
-        if not self._objects:
+        """Return a line of the log: PSNR to the true views."""
+        if not self.objects:
             return {}
-        model = denoiser(state.averaged_state(), self._config, self._device)
-        settings = SamplerSettings(DEFAULTS.sampler.sampler, CHECK_STEPS, 0.0)
-        score = validate(model, self._objects, guidance=CHECK_GUIDANCE, settings=settings)
+        model = self.make(state.averaged_state())
+        score = validate(model, self.objects, guidance=self.guidance, settings=self.settings)
         return {
             "validation_psnr": round(score.psnr, 3),
-            "objects": len(self._objects),
-            "sampler_steps": CHECK_STEPS,
+            "objects": len(self.objects),
+            "sampler_steps": self.settings.num_steps,
         }
 
 

@@ -8,6 +8,7 @@ Several GPUs: `torchrun --nproc_per_node K -m harmony.training live ...`.
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from harmony.models.base import ModelDefaults
 from harmony.models.small import SmallConfig, SmallNetwork
-from harmony.models.small.denoiser import read_defaults, write_defaults
+from harmony.models.small.denoiser import read_defaults, read_network, write_defaults
 from harmony.models.small.schedule import noise_schedule, signal_shares
 from harmony.models.small.weights import load_state, save_model
 from harmony.models.small_live import LiveDenoiser, LiveNetwork
@@ -33,7 +34,7 @@ from harmony.training.distillation import (
     DistillationSettings,
     TrajectoryRing,
 )
-from harmony.training.finish import validation_set
+from harmony.training.finish import CheckpointCheck, validation_set
 from harmony.training.loop import compile_network, train
 from harmony.training.objects import load_library, training_split
 from harmony.training.parallel import leave_processes
@@ -49,7 +50,6 @@ from harmony.training.runs import (
 )
 from harmony.training.state import TrainingState
 from harmony.training.trajectories import Teacher
-from harmony.training.validation import ValidationObject, validate
 
 NAME, STEPS = "small-live", SamplerSettings("ddim", 4, 0.0)
 KINDS_COMPILED = 64  # teacher and student, guided and plain, inside and across views
@@ -85,18 +85,23 @@ def run(options: argparse.Namespace) -> None:
     torch._dynamo.config.recompile_limit = KINDS_COMPILED
     library = load_library(options.objects, device=processes.device)
     train_ids, validation_ids = training_split(library)
-    weights, card = load_state(options.teacher)
-    config = SmallConfig.from_json(card["config"])
-    teacher = teacher_of(weights, card, settings.teacher_steps, processes.device)
+    teacher, card = load_teacher(options.teacher, settings.teacher_steps, processes.device)
+    config = teacher.network.config
     student = LiveNetwork(config).to(processes.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     state = TrainingState(student)
     if options.resume:
         state.load(options.output)
     else:
-        state.start_from(_first_weights(weights, student, options.start_from))
+        state.start_from(_first_weights(teacher, student, options.start_from))
     loop = loop_settings(options, processes)
     chosen = validation_ids[: options.check] if processes.is_first else ()
-    check = LiveCheck(validation_set(library, chosen, config.image_size), card, processes.device)
+    own = live_card(card)
+    check = CheckpointCheck(
+        validation_set(library, chosen, config.image_size),
+        functools.partial(student_with, card=own, device=processes.device),
+        read_defaults(card["defaults"]).guidance,
+        STEPS,
+    )
     if loop.compile:
         compile_network(teacher.network)
         compile_network(student)
@@ -113,22 +118,25 @@ def run(options: argparse.Namespace) -> None:
         told = run_record(options, loop, state, processes, (len(train_ids), len(validation_ids)))
         told |= {"distillation": asdict(settings), "teacher_sha256": card["weights_sha256"]}
         folder = options.output / "weights"
-        save_model(folder, state.averaged_state(), {**live_card(card), "training": told})
+        save_model(folder, state.averaged_state(), {**own, "training": told})
         cut_up(folder, options)
     processes.wait()
     leave_processes(processes)
 
 
-def teacher_of(
-    weights: Mapping[str, Tensor], card: Mapping[str, Any], num_steps: int, device: torch.device
-) -> Teacher:
-    """Return the guided small model as its card has it."""
-    network = SmallNetwork(SmallConfig.from_json(card["config"]))
-    network.load_state_dict(weights, strict=True)
+def load_teacher(
+    folder: Path, num_steps: int, device: torch.device
+) -> tuple[Teacher, dict[str, Any]]:
+    """Return the guided small model as its card has it, and the card.
+
+    Raises:
+        ValueError: A file is missing, damaged, or does not fit the network.
+    """
+    network, card = read_network(folder, SmallNetwork)
     network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     schedule = noise_schedule(card["shift"], card.get("guided_share", 1.0))
     shares = signal_shares(card["shift"]).float()
-    return Teacher(network.eval().requires_grad_(False), schedule, shares, num_steps)
+    return Teacher(network, schedule, shares, num_steps), card
 
 
 def live_card(teacher: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,39 +152,25 @@ def live_card(teacher: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_weights(
-    teacher: Mapping[str, Tensor], student: LiveNetwork, start_from: Path | None
+    teacher: Teacher, student: LiveNetwork, start_from: Path | None
 ) -> dict[str, Tensor]:
     """Return the weights to begin at: those of an earlier student, or the teacher's."""
     if start_from is not None:
         return load_state(start_from)[0]
-    return {**student.state_dict(), **teacher}
+    return {**student.state_dict(), **teacher.network.state_dict()}
 
 
-class LiveCheck:
-    """Scores the averaged weights at every checkpoint, on a few held-out objects."""
-
-    def __init__(
-        self, objects: list[ValidationObject], teacher_card: dict[str, Any], device: torch.device
-    ) -> None:
-        """Keep the objects; none of them switches the check off."""
-        self._objects, self._card, self._device = objects, live_card(teacher_card), device
-
-    def __call__(self, state: TrainingState) -> dict[str, object]:
-        """Return a line of the log: PSNR to the truth at the usual dials."""
-        if not self._objects:
-            return {}
-        network = LiveNetwork(SmallConfig.from_json(self._card["config"]))
-        network.load_state_dict(state.averaged_state(), strict=True)
-        defaults = read_defaults(self._card["defaults"])
-        model = LiveDenoiser(
-            network.to(self._device),
-            name=NAME,
-            weights_sha256="",
-            shift=self._card["shift"],
-            defaults=defaults,
-            dtype=torch.bfloat16 if self._device.type == "cuda" else torch.float32,
-        )
-        score = validate(
-            model, self._objects, guidance=defaults.guidance, settings=defaults.sampler
-        )
-        return {"validation_psnr": round(score.psnr, 3), "objects": len(self._objects)}
+def student_with(
+    weights: Mapping[str, Tensor], card: Mapping[str, Any], device: torch.device
+) -> LiveDenoiser:
+    """Return a model that samples with these weights, apart from the network in training."""
+    network = LiveNetwork(SmallConfig.from_json(card["config"]))
+    network.load_state_dict(weights, strict=True)
+    return LiveDenoiser(
+        network.to(device),
+        name=NAME,
+        weights_sha256="",
+        shift=card["shift"],
+        defaults=read_defaults(card["defaults"]),
+        dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
+    )

@@ -7,7 +7,6 @@ are there are not computed again, so a run that was cut short is taken up.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor
 
 from harmony.devices import DEVICES, choose_device, choose_dtype
-from harmony.evaluation.files import write_json
+from harmony.evaluation.files import read_same_run, write_json
 from harmony.evaluation.rules import parse_seeds
 from harmony.guidance import branch_weights
 from harmony.models.small import SmallDenoiser, load
@@ -260,7 +259,7 @@ def run(options: argparse.Namespace) -> str:
         "shift": options.shift,
         "guided_share": options.guided_share,
     }
-    records = _open(options.output, described)
+    records = read_same_run(options.output, described).get("records", {})
     missing = [setting for setting in settings if setting.key not in records]
     if missing:
         embed = _load_embed(options.encoder, device)
@@ -273,19 +272,6 @@ def run(options: argparse.Namespace) -> str:
             )
             write_json(options.output, {**described, "records": records})
     return table([records[setting.key] for setting in settings])
-
-
-def _open(path: Path, described: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    if not path.is_file():
-        return {}
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    records = earlier.pop("records", {})
-    changed = sorted(key for key in described if described[key] != earlier.get(key))
-    if changed:
-        raise ValueError(
-            f"{path} holds a run with other {', '.join(changed)}; choose another output."
-        )
-    return records
 
 
 def _load_embed(encoder: str, device: torch.device) -> Embed | None:

@@ -7,6 +7,7 @@ trains on K GPUs.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 from harmony.models.small import SmallConfig, SmallNetwork
 from harmony.models.small.weights import load_state
-from harmony.training.finish import CheckpointCheck, export, validation_set
+from harmony.training.finish import CheckpointCheck, denoiser, export, validation_set
 from harmony.training.loop import compile_objective, train, training_step
 from harmony.training.loss import FlowObjective
 from harmony.training.objects import load_library, training_split
@@ -64,7 +65,8 @@ def run(options: argparse.Namespace) -> None:
     if processes.is_first:
         wanted = max(options.validation, options.check)
         validation = validation_set(library, validation_ids[:wanted], config.image_size)
-    check = CheckpointCheck(validation[: options.check], config, processes.device)
+    make = functools.partial(denoiser, config=config, device=processes.device)
+    check = CheckpointCheck(validation[: options.check], make)
     with ExitStack() as stack:
         drawn = drawn_ids(library, train_ids, by_spread=options.by_spread)
         scenes = scene_stream(library, drawn, config, options, processes, stack)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from harmony.serving.lane import Place
 from harmony.ui import settings, texts
-from harmony.ui.banner import banner_html, full_banner, run_banner
+from harmony.ui.banner import banner_html, full_banner
 from harmony.ui.clock import Clock, steps_done
 from harmony.ui.engine import Engine
 from harmony.ui.errors import in_plain_words
@@ -69,6 +69,11 @@ class Actions:
     def parts(self) -> list[Any]:
         """What `show` and the handlers of a run may change."""
         return [self.inputs.generate, self.inputs.stop, *self.results.on_show]
+
+    @property
+    def nothing(self) -> Updates:
+        """What a handler returns that changes nothing; an empty table would be taken for a value."""
+        return {self.results.status: gr.skip()}
 
     def visit(self, request: gr.Request) -> Visit:
         """Return the visitor's own shelf."""
@@ -127,7 +132,7 @@ class Actions:
         if visit.live.wanted is None:
             yield from self._run(visit, picture, dials, refining=True)
         else:
-            yield {self.results.status: gr.skip()}
+            yield self.nothing
 
     def _run(
         self, visit: Visit, picture: str | None, dials: tuple[Any, ...], *, refining: bool = False
@@ -237,7 +242,7 @@ class Actions:
         )
         return {
             self.results.status: status_html(done),
-            self.results.banner: run_banner(run),
+            self.results.banner: full_banner(run.settings),
             self.results.back: gr.update(visible=False),
             self.results.turntable: run_value(run, chosen),
             self.results.details: gr.update(visible=True),

@@ -10,7 +10,6 @@ from harmony.ui.strips import jpeg_url
 from harmony.ui.texts import guidance
 from harmony.ui.texts import live as texts
 from harmony.ui.turntable import Card, turntable_value
-from harmony.ui.visits import Run
 
 
 def banner_html(model: str, said: str, note: str = "", *, live: bool = False) -> str:
@@ -38,11 +37,6 @@ def full_banner(settings: Settings, state: str = "") -> str:
         int(settings.num_steps),
     )
     return banner_html(texts.FULL, f"{said} · {state}" if state else said)
-
-
-def run_banner(run: Run) -> str:
-    """Return the line for a finished run."""
-    return full_banner(run.settings)
 
 
 def live_banner(answer: LiveAnswer, num_steps: int) -> str:

@@ -27,10 +27,6 @@ class DialActions:
         """Share the page's engine and visits."""
         self.page = page
 
-    @property
-    def _nothing(self) -> Updates:
-        return {self.page.results.status: gr.skip()}
-
     @in_plain_words
     def released(
         self, request: gr.Request, picture: str | None, refine: bool, live: int, *dials: Any
@@ -40,7 +36,7 @@ class DialActions:
         Where the student answers, the full model waits until it has.
         """
         if picture is None:
-            return self._nothing
+            return self.page.nothing
         wanted, visit = settings_from(dials), self.page.visit(request)
         busy = visit.running and not visit.refining
         served = live and wanted.rule in RULES
@@ -55,7 +51,7 @@ class DialActions:
             visit.live.refine = asked if refine else None
             if visit.live.shown != asked:
                 visit.live.want(asked)
-            return self._nothing
+            return self.page.nothing
         return self._without_student(visit, wanted, refine=refine)
 
     def _without_student(self, visit: Visit, wanted: Settings, *, refine: bool) -> Updates:
@@ -66,7 +62,7 @@ class DialActions:
             visit.live.asked += 1
             return {self.page.inputs.asked: visit.live.asked}
         if visit.running:
-            return self._nothing
+            return self.page.nothing
         text = texts.to_make(self.page.engine.estimate(wanted))
         return {self.page.results.status: status_html(text)}
 

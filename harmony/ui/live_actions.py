@@ -40,18 +40,13 @@ class LiveActions:
         inputs = self.page.inputs
         return [inputs.asked, inputs.generate, inputs.stop, *self.page.results.of_example]
 
-    @property
-    def _nothing(self) -> Updates:
-        """What a handler returns that changes nothing; an empty table would be taken for a value."""
-        return {self.page.results.status: gr.skip()}
-
     @in_plain_words
     def at_once(
         self, request: gr.Request, picture: str | None, num_steps: int, *dials: Any
     ) -> Updates | None:
         """Answer a position that takes no work; None where the student must paint it."""
         if not num_steps or picture is None:
-            return self._nothing
+            return self.page.nothing
         if settings_from(dials).rule not in RULES:
             return {self.page.results.status: status_html(texts.NOT_SERVED)}
         wanted, visit = live_request(picture, num_steps, dials), self.page.visit(request)
@@ -66,7 +61,7 @@ class LiveActions:
     def _followed(self, visit: Visit, answered: LiveRequest) -> Updates:
         """Let the full model follow an answer where it shall."""
         asked = visit.live.take_refine(answered)
-        return self._nothing if asked is None else {self.page.inputs.asked: asked}
+        return self.page.nothing if asked is None else {self.page.inputs.asked: asked}
 
     def waiting(self, place: Place) -> Updates:
         """Say where in the queue a position waits; a newer one takes its place."""
@@ -82,7 +77,7 @@ class LiveActions:
         if live.shown == wanted:
             yield self._followed(visit, wanted)
         elif live.wanted != wanted or live.painting == wanted:
-            yield self._nothing
+            yield self.page.nothing
         else:
             live.painting = wanted
             try:

@@ -13,7 +13,15 @@ from PIL import Image, ImageDraw
 from harmony.background import CutoutModels
 from harmony.recipe import recipe_from_json
 from harmony.ui.banner import full_banner, live_banner
-from harmony.ui.live import KEEP_PICTURES, LiveAnswer, LiveMemory, LiveOffer, LiveRequest
+from harmony.ui.live import (
+    KEEP_PICTURES,
+    RULES,
+    STEP_COUNTS,
+    LiveAnswer,
+    LiveMemory,
+    LiveOffer,
+    LiveRequest,
+)
 from harmony.ui.loading import live_offer, standard_engine
 from harmony.ui.page import build_demo
 from harmony.ui.settings import Framing, Settings
@@ -215,3 +223,10 @@ def test_the_live_model_answers_for_its_teacher_and_a_folder_for_any_model(tmp_p
     (tmp_path / "card.json").write_text("{}")
     for model in ("small", "syncdreamer"):
         assert live_offer(model, "cpu", str(tmp_path)).load is not None
+
+
+def test_the_page_knows_what_the_live_model_serves_without_importing_it():
+    from harmony.models.small_live import dials
+
+    assert set(RULES) == set(dials.SCALES)
+    assert STEP_COUNTS == dials.STEP_COUNTS
