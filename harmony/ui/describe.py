@@ -32,10 +32,14 @@ class Describe:
 
 
 def build_describe(painter: Painter, tabs: gr.Tabs) -> Describe:
-    """Lay out the tab; call it inside `tabs`."""
+    """Lay out what belongs to the tab `DESCRIBE` of `tabs`; call it right after those.
+
+    It stands below the tab, and the style sheet shows it while the tab is selected. What is in a tab
+    Gradio builds when that is first selected, with the same loss of entries as in `fold.SHUT`.
+    """
     model = painter.model
     licence = texts.LICENCE_LINK if model.licence_url else texts.LICENCE
-    with gr.Tab(texts.TAB, id=DESCRIBE):
+    with gr.Column(elem_id="describe"):
         prompt = gr.Textbox(
             label=texts.PROMPT,
             placeholder=texts.PROMPT_HINT,
@@ -65,7 +69,9 @@ def build_describe(painter: Painter, tabs: gr.Tabs) -> Describe:
             allow_preview=False,
             interactive=False,
             buttons=[],
-            visible=False,
+            # One that is not there before its first pictures may stay at them: Gradio gives it these
+            # once more when it is built, and newer ones may have come before.
+            visible="hidden",
             elem_id="paintings",
         )
         gr.Markdown(

@@ -12,7 +12,7 @@ import gradio as gr
 from harmony.painting.painter import Painter
 from harmony.ui import settings, texts
 from harmony.ui.coach import coach, elevation_sketch
-from harmony.ui.describe import PICTURE, Describe, build_describe
+from harmony.ui.describe import DESCRIBE, PICTURE, Describe, build_describe
 from harmony.ui.examples import Example, example_row
 from harmony.ui.fold import fold
 from harmony.ui.live import NO_OFFER, OFF, STEP_COUNTS, LiveOffer
@@ -299,7 +299,8 @@ def build_inputs(
         with gr.Tabs(selected=PICTURE, elem_id="source") as tabs:
             with gr.Tab(describe_texts.PICTURE_TAB, id=PICTURE):
                 parts = _picture(examples)
-            describe = build_describe(painter, tabs)
+            gr.Tab(describe_texts.TAB, id=DESCRIBE)
+        describe = build_describe(painter, tabs)
     parts |= _main_dials(start, live)
     with gr.Row(elem_id="run-row", elem_classes="run-row"):
         generate = gr.Button(texts.GENERATE, variant="primary", scale=3, elem_id="generate")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from harmony.batch.command import main
 from harmony.painting.painter import Painter
@@ -139,6 +139,23 @@ def test_a_painted_picture_takes_the_road_of_an_upload(page: Page, url: str):
         page.locator("#recipe-file").click()
     painted = json.loads(Path(caught.value.path()).read_text())["painted_from"]
     assert (painted["prompt"], painted["seed"]) == (PROMPT, 2)
+
+
+@pytest.mark.browser
+def test_no_picture_is_missed_however_late_the_page_s_code_comes(page: Page):
+    """What the pictures are shown in is there before them, so that it cannot miss one."""
+    for part in ("#paintings", "#paint-status .status"):
+        page.locator(part).wait_for(state="attached")
+    held: list[Route] = []
+    page.route("**/assets/*", lambda route: held.append(route))
+    page.locator("#prompt textarea, #prompt input").fill(PROMPT)
+    page.locator("#paint-count").get_by_text("four").click()
+    page.get_by_role("button", name="Paint", exact=True).click()
+    expect(page.locator("#paint-status")).to_contain_text("Choose a picture.", timeout=60_000)
+    page.unroute("**/assets/*")
+    for route in held:
+        route.continue_()
+    expect(page.locator("#paintings .thumbnail-item, #paintings .thumbnail-lg")).to_have_count(4)
 
 
 @pytest.mark.browser

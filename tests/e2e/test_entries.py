@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from harmony.painting.painter import Painter
 from tests.e2e.conftest import Live
 from tests.e2e.road import JOIN, Held, generate, give_picture, set_number
+from tests.page_fakes import fake_engine
 
 pytestmark = pytest.mark.browser
 
@@ -37,20 +39,31 @@ def text_of(page: Page, block: str) -> Locator:
 
 
 @pytest.fixture
-def slow(browser: Browser, live: Live) -> Iterator[Page]:
-    """Open a page whose frames can be held back."""
-    page = browser.new_page()
-    page.add_init_script(SLOW_FRAMES)
-    page.goto(live.url)
-    page.get_by_role("button", name="Generate 16 views").wait_for()
-    yield page
-    page.close()
+def open_slow(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Return a function that opens a page whose frames can be held back."""
+    pages: list[Page] = []
+
+    def run(url: str) -> Page:
+        pages.append(browser.new_page())
+        pages[-1].add_init_script(SLOW_FRAMES)
+        pages[-1].goto(url)
+        pages[-1].get_by_role("button", name="Generate 16 views").wait_for()
+        return pages[-1]
+
+    yield run
+    for page in pages:
+        page.close()
 
 
-def open_and_fill(page: Page, part: str, entries: dict[str, str]) -> None:
+@pytest.fixture
+def slow(open_slow: Callable[[str], Page], live: Live) -> Page:
+    return open_slow(live.url)
+
+
+def open_and_fill(page: Page, part: Locator, entries: dict[str, str]) -> None:
     """Enter something before the part that was opened has been drawn."""
     page.evaluate("holdFrames()")
-    page.get_by_role("button", name=part).click()
+    part.click()
     for block, value in entries.items():
         text_of(page, block).fill(value)
     page.wait_for_timeout(300)
@@ -62,13 +75,22 @@ def open_and_fill(page: Page, part: str, entries: dict[str, str]) -> None:
 def test_what_is_entered_as_soon_as_a_part_is_open_stays(slow: Page, picture: Path):
     give_picture(slow, picture)
     settings = {"object-name": "brass kettle", "seed": "77", "elevation": "12", "eta": "0.5"}
-    open_and_fill(slow, "Advanced settings", settings)
+    open_and_fill(slow, slow.get_by_role("button", name="Advanced settings"), settings)
 
 
 def test_another_name_to_score_by_stays(slow: Page, picture: Path):
     give_picture(slow, picture)
     generate(slow)
-    open_and_fill(slow, "Measure the CD score for another name", {"rename": "a very large egg"})
+    part = slow.get_by_role("button", name="Measure the CD score for another name")
+    open_and_fill(slow, part, {"rename": "a very large egg"})
+
+
+def test_a_description_stays_that_is_typed_as_soon_as_its_tab_is_open(
+    open_slow: Callable[[str], Page], serve: Callable[..., str]
+):
+    page = open_slow(serve(fake_engine(painter=Painter())))
+    tab = page.get_by_role("tab", name="Describe it")
+    open_and_fill(page, tab, {"prompt": "a brass kettle", "paint-seed": "77"})
 
 
 @pytest.mark.parametrize("typed", [None, "brass kettle"])
