@@ -222,12 +222,23 @@ def sample_files(sample: Sample, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
     A view carries the recipe of its own seed, so that it is the same alone and among others.
     """
     own = replace(recipe, seeds=(sample.seed,))
+    views = view_images(sample.views)[0]
+    strip_job: Encoding = ("strip.png", partial(png_bytes, strip(views), own))
+    yield from _encoded([*_view_jobs(sample, own), strip_job])
+
+
+def view_files(sample: Sample, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    """Yield the views and masks of `sample_files`, without the strip."""
+    yield from _encoded(_view_jobs(sample, replace(recipe, seeds=(sample.seed,))))
+
+
+def _view_jobs(sample: Sample, own: Recipe) -> list[Encoding]:
     views, masks = view_images(sample.views)[0], mask_images(sample.views)[0]
     jobs: list[Encoding] = []
     for index, (view, mask) in enumerate(zip(views, masks, strict=True)):
         jobs.append((f"view-{index:02d}.png", partial(png_bytes, view, own)))
         jobs.append((f"view-{index:02d}.alpha.png", partial(png_bytes, mask)))
-    yield from _encoded([*jobs, ("strip.png", partial(png_bytes, strip(views), own))])
+    return jobs
 
 
 def _encoded(jobs: Sequence[Encoding]) -> Iterator[tuple[str, bytes]]:

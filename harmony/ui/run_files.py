@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harmony.export import sample_files, view_images, write_zip
+from harmony.export import view_files, view_images, write_zip
 from harmony.images import LoadedImage
 from harmony.models.base import MultiviewDenoiser
 from harmony.pipeline import Sample, used_cutout
@@ -54,7 +54,7 @@ def write_sample(sample: Sample, recipe: Recipe, folder: Path, measures: Measure
     own = folder / f"seed-{sample.seed}"
     (own / "views").mkdir(parents=True)
     save_strip(make_strip(view_images(sample.views)[0]), own / "strip.webp")
-    for name, content in sample_files(sample, recipe):
+    for name, content in view_files(sample, recipe):
         (own / "views" / name).write_bytes(content)
     archive = write_zip(
         own / f"views-seed-{sample.seed}.zip", [sample], replace(recipe, seeds=(sample.seed,))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image, ImageDraw
 
+from harmony import export
 from harmony.recipe import recipe_from_json
 from harmony.records import Guidance, Recipe, SamplerSettings
 from harmony.ui.cache import FileCache
@@ -48,6 +49,20 @@ def run(picture, tmp_path):
 def contents(sample):
     files = [*sample.pictures, sample.strip, sample.views_zip]
     return [file.read_bytes() for file in files], sample.score, sample.measures
+
+
+def test_a_picture_of_all_views_is_encoded_once_for_the_zip_only(run, monkeypatch):
+    strips = []
+    monkeypatch.setattr(
+        export, "strip", lambda views: strips.append(len(views)) or export.Image.new("RGB", (4, 4))
+    )
+    sample = run(fake_engine())[0].samples[0]
+    assert strips == [16]
+    beside = {file.name for file in sample.pictures[0].parent.iterdir()}
+    names = {f"view-{k:02d}" for k in range(16)}
+    assert beside == {f"{name}{ending}" for name in names for ending in (".png", ".alpha.png")}
+    with zipfile.ZipFile(sample.views_zip) as archive:
+        assert "seed-0005/strip.png" in archive.namelist()
 
 
 @pytest.mark.parametrize(
