@@ -1,6 +1,7 @@
 """The table of models: a name or a folder -> a loaded denoiser.
 
-To add a model, write one folder with a `load` function and one line in `LOADERS`.
+To add a model, write one folder with a `load` function, one line in `LOADERS` and one in
+`SCHEDULES`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 
 from harmony.devices import choose_dtype
-from harmony.models.base import MultiviewDenoiser
+from harmony.models.base import MultiviewDenoiser, NoiseSchedule
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 CONFIG = "card.json"
@@ -36,6 +37,13 @@ def _small(folder: Path | None, device: torch.device, *, low_memory: bool) -> Mu
     return small.load(_shipped("small", folder), device, dtype=choose_dtype(device))
 
 
+def _small_schedule(folder: Path | None) -> NoiseSchedule:
+    from harmony.models.small.schedule import schedule_of
+    from harmony.models.small.weights import read_card
+
+    return schedule_of(read_card(_shipped("small", folder)))
+
+
 def _small_live(
     folder: Path | None, device: torch.device, *, low_memory: bool
 ) -> MultiviewDenoiser:
@@ -43,6 +51,13 @@ def _small_live(
     from harmony.models import small_live
 
     return small_live.load(_shipped("small-live", folder), device, dtype=choose_dtype(device))
+
+
+def _small_live_schedule(folder: Path | None) -> NoiseSchedule:
+    from harmony.models.small.weights import read_card
+    from harmony.models.small_live.schedule import schedule_of
+
+    return schedule_of(read_card(_shipped("small-live", folder)))
 
 
 def _syncdreamer(
@@ -53,10 +68,22 @@ def _syncdreamer(
     return syncdreamer.load(folder, device, low_memory=low_memory)
 
 
+def _syncdreamer_schedule(folder: Path | None) -> NoiseSchedule:
+    del folder  # the paper fixes it
+    from harmony.models.syncdreamer.schedule import noise_schedule
+
+    return noise_schedule()
+
+
 LOADERS: Mapping[str, Callable[..., MultiviewDenoiser]] = {
     "small": _small,
     "small-live": _small_live,
     "syncdreamer": _syncdreamer,
+}
+SCHEDULES: Mapping[str, Callable[[Path | None], NoiseSchedule]] = {
+    "small": _small_schedule,
+    "small-live": _small_live_schedule,
+    "syncdreamer": _syncdreamer_schedule,
 }
 
 
@@ -73,10 +100,28 @@ def load_model(
     Raises:
         ValueError: There is no such model, or its files are missing or damaged.
     """
+    kind, folder = _find(name_or_path)
+    return LOADERS[kind](folder, device, low_memory=low_memory)
+
+
+def load_schedule(name_or_path: str | Path) -> NoiseSchedule:
+    """Return a model's forward process without its weights.
+
+    Args:
+        name_or_path: As for `load_model`.
+
+    Raises:
+        ValueError: There is no such model, or its card is missing or damaged.
+    """
+    kind, folder = _find(name_or_path)
+    return SCHEDULES[kind](folder)
+
+
+def _find(name_or_path: str | Path) -> tuple[str, Path | None]:
+    """Return the kind of a model, and its folder unless it is the usual one."""
     if str(name_or_path) in LOADERS:
-        return LOADERS[str(name_or_path)](None, device, low_memory=low_memory)
-    folder = Path(name_or_path)
-    return LOADERS[_kind(folder)](folder, device, low_memory=low_memory)
+        return str(name_or_path), None
+    return _kind(Path(name_or_path)), Path(name_or_path)
 
 
 def _kind(folder: Path) -> str:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ from harmony.ui.views_zip import unpack_views
 from harmony.ui.visits import Run
 
 if TYPE_CHECKING:
-    from harmony.models.base import MultiviewDenoiser
+    from harmony.models.base import MultiviewDenoiser, NoiseSchedule
     from harmony.painting.painter import Painter
     from harmony.pipeline import Prepared
     from harmony.records import Views
@@ -59,6 +59,21 @@ LONGEST_FIRST_STEP = 60.0
 """Seconds after which what a run needs later is loaded even beside its first step."""
 PREVIEW_SIZE = 256
 """Frame in which the cut-out alone is checked, before any model is loaded."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a model and a scorer before they are loaded.
+
+    Attributes:
+        encoder_name: The scorer's, or None.
+        device_name: What was asked for; "auto" until the model is loaded.
+        load_schedule: Reads the model's forward process without its weights, or None.
+    """
+
+    encoder_name: str | None = None
+    device_name: str = "auto"
+    load_schedule: Callable[[], NoiseSchedule] | None = None
 
 
 class Engine:
@@ -74,8 +89,8 @@ class Engine:
         live: Whether there is a student, and why not.
         cache: Finished samples; without a folder of their own they are kept in memory.
         pace: What a step takes on this machine.
-        encoder_name: The scorer's, where it is known before the scorer is loaded.
-        device_name: What was asked for; "auto" until the model is loaded.
+        known: What is known before anything is loaded.
+        schedule: The model's forward process, read without the model, or None.
         mesh_device: Where a "fine" mesh is optimised.
     """
 
@@ -88,20 +103,21 @@ class Engine:
         rules: Sequence[str] = ("decomposed", "cfg", "none"),
         painter: Painter | None = None,
         cache: FileCache | None = None,
-        encoder_name: str | None = None,
-        device_name: str = "auto",
+        known: Known | None = None,
         mesh_device: str = "cpu",
         live: LiveOffer = NO_OFFER,
     ) -> None:
         """Remember how to load the parts; nothing is loaded here."""
         self.model_name, self.rules = model_name, tuple(rules)
-        self.encoder_name = encoder_name
+        self.known = known or Known()
         self.model = Lazy(load_model)
         self.scorer = None if load_scorer is None else Lazy(load_scorer)
         self.painter = painter
         self.cache = cache or FileCache()
         self.pace = Pace()
-        self.device_name, self.mesh_device = device_name, mesh_device
+        load_schedule = self.known.load_schedule
+        self.schedule = None if load_schedule is None else Lazy(load_schedule)
+        self.mesh_device = mesh_device
         self._cutouts = CutoutModels()
         self.live = live
         self.student = None if live.load is None else Student(live.load, self._cutouts)
@@ -228,7 +244,7 @@ class Engine:
         from harmony.ui.sample_cache import SampleCache
 
         model = self.model.get()
-        scorer = None if self.scorer is None else LateScorer(self.scorer, self.encoder_name)
+        scorer = None if self.scorer is None else LateScorer(self.scorer, self.known.encoder_name)
         encoder = "" if scorer is None else scorer.encoder_name
         painted_from = read_painted_from(picture.read_bytes())
         recipe = replace(run_recipe(loaded, settings, model), painted_from=painted_from)
@@ -274,10 +290,11 @@ class Engine:
     def passes(self, settings: Settings) -> int:
         """Return the network passes of one sample: in each step one for each branch that acts.
 
-        Before the model is loaded every step counts as guided, which is the most there can be.
+        While no forward process is known every step counts as guided, which is the most there
+        can be.
 
         Raises:
-            ValueError: The model has not so many steps.
+            ValueError: The model has not so many steps, or its card is damaged.
         """
         from harmony.guidance import branch_weights
         from harmony.records import Guidance
@@ -285,9 +302,15 @@ class Engine:
 
         guidance = Guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
         steps = int(settings.num_steps)
-        if self.model.state != "ready":
+        schedule = self._schedule()
+        if schedule is None:
             return len(branch_weights(guidance)) * steps
-        return sum(passes_by_step(self.model.get().schedule, guidance, steps))
+        return sum(passes_by_step(schedule, guidance, steps))
+
+    def _schedule(self) -> NoiseSchedule | None:
+        if self.schedule is not None:
+            return self.schedule.get()
+        return self.model.get().schedule if self.model.state == "ready" else None
 
     def _branch_steps(self, settings: Settings) -> float:
         return self.passes(settings) * settings.instances
@@ -304,7 +327,7 @@ class Engine:
         from harmony.serving.guess import guess_seconds
 
         ready = self.model.state == "ready"
-        device = self.model.get().device if ready else choose_device(self.device_name)
+        device = self.model.get().device if ready else choose_device(self.known.device_name)
         return guess_seconds(self.model_name, self._branch_steps(settings), device)
 
     @property

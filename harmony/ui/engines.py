@@ -51,9 +51,14 @@ def build_engine(options: argparse.Namespace, gpu: Callable[..., Any]) -> Engine
         )
     make = functools.partial(_worker_engine, options, cache)
     pool = WorkerPool(functools.partial(WorkerEngine, make), options.gpus)
-    rules = standard_engine(options.model, "cuda").rules
-    live = live_offer(options.model, "cuda", options.live_model)
-    return PooledEngine(model_name=options.model, rules=rules, pool=pool, live=live)
+    usual = standard_engine(options.model, "cuda")
+    return PooledEngine(
+        model_name=options.model,
+        rules=usual.rules,
+        pool=pool,
+        live=live_offer(options.model, "cuda", options.live_model),
+        known=usual.known,
+    )
 
 
 def _zero_engine(options: argparse.Namespace, gpu: Callable[..., Any], cache: Path) -> Engine:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from harmony.painting.models import DEFAULT_MODEL
 from harmony.painting.painter import Painter
 from harmony.ui.cache import FileCache
-from harmony.ui.engine import Engine
+from harmony.ui.engine import Engine, Known
 from harmony.ui.inputs import Defaults
 from harmony.ui.live import LiveOffer
 from harmony.ui.texts import live as live_texts
 
 if TYPE_CHECKING:
-    from harmony.models.base import MultiviewDenoiser
+    from harmony.models.base import MultiviewDenoiser, NoiseSchedule
     from harmony.scoring import CDScorer
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
@@ -117,6 +117,11 @@ def standard_engine(
         ValueError: There is no such text-to-image model.
     """
 
+    def read_schedule() -> NoiseSchedule:
+        from harmony.models.registry import load_schedule
+
+        return load_schedule(model)
+
     def load_scorer() -> CDScorer:
         from harmony.devices import choose_device
         from harmony.scoring import CDScorer
@@ -132,8 +137,7 @@ def standard_engine(
         rules=rules,
         painter=Painter(text_model, device=device),
         cache=cache,
-        encoder_name=SCORER,
-        device_name=device,
+        known=Known(SCORER, device, read_schedule),
         # "auto" would have to import PyTorch to know, before the page can open.
         mesh_device="cuda" if device == "cuda" else "cpu",
         live=live_offer(model, device, live_model),

@@ -9,17 +9,20 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harmony.background import CutoutModels
 from harmony.serving.json_log import log_as_json
 from harmony.serving.workers import WorkerPool
-from harmony.ui.engine import Engine
+from harmony.ui.engine import Engine, Known
 from harmony.ui.events import Event
 from harmony.ui.live import NO_OFFER, LiveOffer, LivePainted, LivePicture, LiveRequest
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.student import Student
 from harmony.ui.visits import Run
+
+if TYPE_CHECKING:
+    from harmony.models.base import NoiseSchedule
 
 
 class WorkerEngine:
@@ -56,9 +59,10 @@ class WorkerEngine:
 
 @dataclass(frozen=True)
 class RemoteModel:
-    """Stands for the models in the workers; only the status line asks for it."""
+    """Stands for the models in the workers; only the status line and the estimate ask for it."""
 
     device: str
+    schedule: NoiseSchedule | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class PooledEngine(Engine):
         rules: Sequence[str],
         pool: WorkerPool,
         live: LiveOffer = NO_OFFER,
+        known: Known | None = None,
     ) -> None:
         """Use a pool of `WorkerEngine`s.
 
@@ -103,6 +108,7 @@ class PooledEngine(Engine):
             rules: Guidance rules that the model serves.
             pool: The workers.
             live: Whether their engines have a student, and why not.
+            known: What is known before they are loaded.
         """
 
         def load() -> Any:
@@ -110,7 +116,12 @@ class PooledEngine(Engine):
             return RemoteModel(f"{len(devices)} × {devices[0].partition(':')[0]}")
 
         super().__init__(
-            model_name=model_name, load_model=load, load_scorer=None, rules=rules, live=live
+            model_name=model_name,
+            load_model=load,
+            load_scorer=None,
+            rules=rules,
+            live=live,
+            known=known,
         )
         self.student = None if live.load is None else PooledStudent(pool, self._cutouts)
         self._pool = pool

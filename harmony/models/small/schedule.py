@@ -7,6 +7,9 @@ is exactly Euler's method on the flow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -52,6 +55,11 @@ def noise_schedule(shift: float, guided_share: float = 1.0) -> NoiseSchedule:
         clip_sample_range=1.0,  # latents are pictures in [-1, 1]
         guidance_interval=None if first == 0 else (first, NUM_TRAIN_TIMESTEPS),
     )
+
+
+def schedule_of(card: Mapping[str, Any]) -> NoiseSchedule:
+    """Return the schedule that a model's card describes."""
+    return noise_schedule(card["shift"], card.get("guided_share", 1.0))
 
 
 def add_noise(

@@ -72,6 +72,29 @@ def save_model(folder: Path, state: Mapping[str, Tensor], card: Mapping[str, Any
     return sha256
 
 
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing; restore it from the repository or pass another --model."
+        )
+    return path
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read the card alone.
+
+    Raises:
+        ValueError: It is missing or damaged.
+    """
+    path = _existing(folder / CARD_FILE)
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        _ = card["weights_sha256"], card["shift"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a model card; restore the file.") from error
+    return card
+
+
 def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read (state dictionary in float32, card), checking the weights against the card's sha256.
 
@@ -79,19 +102,9 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ValueError: A file is missing, damaged or not the one that the card describes; the
             sentence names it.
     """
-    weights, card_path = folder / WEIGHTS_FILE, folder / CARD_FILE
-    for path in (weights, card_path):
-        if not path.is_file():
-            raise ValueError(
-                f"{path} is missing; restore it from the repository or pass another --model."
-            )
-    try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        expected = card["weights_sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{card_path} is not a model card; restore the file.") from error
+    weights, card = _existing(folder / WEIGHTS_FILE), read_card(folder)
     data = weights.read_bytes()
-    if hashlib.sha256(data).hexdigest() != expected:
+    if hashlib.sha256(data).hexdigest() != card["weights_sha256"]:
         raise ValueError(f"{weights} is damaged or not the file of its card; restore it.")
     try:
         return dequantise(load_safetensors(data)), card

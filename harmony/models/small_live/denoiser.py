@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from harmony.models.small.denoiser import SmallDenoiser, read_defaults, read_net
 from harmony.models.small.packing import pack_for_cpu
 from harmony.models.small_live.dials import SCALES, STEP_COUNTS, check_request, dial_values
 from harmony.models.small_live.network import LiveFeatures, LiveNetwork
+from harmony.models.small_live.schedule import distilled
 from harmony.records import Branch, Condition, Guidance, Predictions, SamplerSettings
 
 DIALS = "dials"
@@ -50,9 +50,7 @@ class LiveDenoiser(SmallDenoiser):
             dtype=dtype,
         )
         network.dials.float()  # small, and a small move of a dial must not be rounded away
-        # No step is guided from outside, and an estimate may leave [-1, 1] on its way: it stands
-        # for several of the teacher's, and makes up for what earlier steps missed.
-        self.schedule = replace(self.schedule, guidance_interval=(0, 0), clip_sample_range=None)
+        self.schedule = distilled(self.schedule)
 
     def check_request(self, guidance: Guidance, settings: SamplerSettings) -> None:
         """Refuse what was not distilled; see `dials.check_request`."""

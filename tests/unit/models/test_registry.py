@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from harmony.models import registry
-from harmony.models.registry import LOADERS, load_model
+from harmony.models.registry import LOADERS, SCHEDULES, WEIGHTS, load_model, load_schedule
+from harmony.models.small.schedule import noise_schedule
 from tests.fakes import FakeDenoiser
 
 CPU = torch.device("cpu")
@@ -29,7 +30,7 @@ def loaded(monkeypatch):
 
 
 def test_the_table_names_every_model():
-    assert set(LOADERS) == {"small", "small-live", "syncdreamer"}
+    assert set(LOADERS) == set(SCHEDULES) == {"small", "small-live", "syncdreamer"}
 
 
 @pytest.mark.parametrize("name", list(LOADERS))
@@ -63,3 +64,22 @@ def test_missing_small_weights_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
     with pytest.raises(ValueError, match=r"card.json is missing in .*small; fetch"):
         load_model("small", CPU)
+
+
+def test_a_forward_process_is_read_without_weights(monkeypatch, tmp_path):
+    """From the card alone: neither the name's weights nor the folder's are there."""
+    card = json.loads((WEIGHTS / "small/card.json").read_text())
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small/card.json").write_text(json.dumps(card | {"guided_share": 0.3}))
+    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    for name in ("small", tmp_path / "small"):
+        assert load_schedule(name) == noise_schedule(card["shift"], 0.3)
+    assert load_schedule("syncdreamer").guidance_interval is None
+    (tmp_path / "small-live").mkdir()
+    (tmp_path / "small-live/card.json").write_text(json.dumps(card | {"kind": "small-live"}))
+    assert load_schedule("small-live").guidance_interval == (0, 0)
+    (tmp_path / "small/card.json").write_text('{"kind": "small"}')
+    with pytest.raises(ValueError, match="not a model card"):
+        load_schedule("small")
+    with pytest.raises(ValueError, match="There is no model"):
+        load_schedule("large")

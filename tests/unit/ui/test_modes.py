@@ -1,23 +1,40 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from harmony.background import CUTOUTS
 from harmony.devices import describe_device, describe_precision
+from harmony.models.registry import load_schedule
 from harmony.sampling import timesteps
+from harmony.serving.workers import WorkerPool
+from harmony.ui.engine import Known
+from harmony.ui.loading import standard_engine
 from harmony.ui.modes import estimate_text
 from harmony.ui.offers import cutout_choices
 from harmony.ui.painting import BRANCH_STEP
+from harmony.ui.pooled_engine import PooledEngine
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.texts import modes
 from tests.page_fakes import fake_engine
 
+WEIGHTS = Path(__file__).parents[3] / "weights"
 SETTINGS = Settings(
     Framing("u2netp", 0.8, 30), "decomposed", 2, 1, 1, "ddim", 25, 0, 2, 0, "teapot"
 )
+
+
+class StartedPool(WorkerPool):
+    """A pool whose workers have loaded their models."""
+
+    def __init__(self) -> None:
+        super().__init__(fake_engine, [None])
+
+    def start(self, method: str) -> list[str]:
+        return ["cuda:0"]
 
 
 def test_the_estimate_is_steps_times_branches_times_samples_times_what_was_measured():
@@ -46,13 +63,37 @@ def test_unguided_steps_count_one_pass_once_the_model_is_loaded():
     assert engine.passes(replace(SETTINGS, rule="none")) == 25
 
 
+@pytest.mark.parametrize("name", ["small", str(WEIGHTS / "small")])
+def test_unguided_steps_count_one_pass_before_the_model_is_loaded(name: str):
+    """The small model's card says at which steps guidance acts."""
+    settings = replace(SETTINGS, num_steps=12)
+    asleep = standard_engine(name, "cpu")
+    assert asleep.passes(settings) == 6 * 3 + 6
+    assert asleep.model.state == "asleep"
+    assert standard_engine("syncdreamer", "cpu").passes(settings) == 12 * 3
+
+
+def test_passes_are_counted_where_the_model_works_in_other_processes():
+    engine = PooledEngine(model_name="fake", rules=("none",), pool=StartedPool())
+    engine.model.get()
+    assert engine.passes(SETTINGS) == 75
+    own = PooledEngine(
+        model_name="fake",
+        rules=("none",),
+        pool=StartedPool(),
+        known=Known(load_schedule=lambda: load_schedule("small")),
+    )
+    own.model.get()
+    assert own.passes(replace(SETTINGS, num_steps=12)) == 6 * 3 + 6
+
+
 def test_before_anything_was_measured_it_says_so():
     assert estimate_text(fake_engine(), SETTINGS) == (
         "25 steps, 75 network passes × 2 samples. The first run measures how long that takes here."
     )
     engine = fake_engine()
     engine.model_name = "syncdreamer"
-    engine.device_name = "cpu"
+    engine.known = Known(device_name="cpu")
     assert estimate_text(engine, SETTINGS).startswith("Roughly ")
     assert "guessed from this processor's speed" in estimate_text(engine, SETTINGS)
 

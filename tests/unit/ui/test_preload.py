@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from harmony.models.base import MultiviewDenoiser
-from harmony.ui.engine import Engine
+from harmony.ui.engine import Engine, Known
 from harmony.ui.events import Event
 from harmony.ui.lazy import Lazy
 from harmony.ui.loading import is_at_hand, load_ahead, standard_engine
@@ -87,7 +87,7 @@ def test_painting_does_not_wait_for_the_scorer(tmp_path: Path):
         model_name="fake",
         load_model=PageDenoiser,
         load_scorer=slow,  # pyright: ignore[reportArgumentType]
-        encoder_name="pixel-means",
+        known=Known(encoder_name="pixel-means"),
     )
     thread = engine.preload()
     events = two_steps(engine, tmp_path)
@@ -131,7 +131,7 @@ def test_the_scorer_is_loaded_after_the_first_step_of_a_run_that_came_first(tmp_
         model_name="fake",
         load_model=load_model,
         load_scorer=load_scorer,  # pyright: ignore[reportArgumentType]
-        encoder_name="pixel-means",
+        known=Known(encoder_name="pixel-means"),
     )
     ahead = engine.preload()
     events = two_steps(engine, tmp_path)
@@ -163,4 +163,4 @@ def test_only_a_model_at_hand_is_loaded_ahead(
 def test_the_shipped_scorer_has_the_name_that_is_said_before_it_is_loaded():
     engine = standard_engine("small", "cpu")
     assert engine.scorer is not None
-    assert engine.scorer.get().encoder_name == engine.encoder_name
+    assert engine.scorer.get().encoder_name == engine.known.encoder_name
