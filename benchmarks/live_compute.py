@@ -21,9 +21,9 @@ from PIL import Image, ImageDraw
 from harmony.background import CutoutModels
 from harmony.devices import DEVICES, choose_device, choose_dtype
 from harmony.models.small_live import load
-from harmony.ui.banner import answer_value
 from harmony.ui.live import STEP_COUNTS, LiveAnswer, LiveMemory, LiveRequest
 from harmony.ui.settings import Framing, Settings
+from harmony.ui.strips import jpeg_url
 from harmony.ui.student import Student
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "small-live"
@@ -64,7 +64,7 @@ def answered(student: Student, request: LiveRequest, memory: LiveMemory) -> floa
     start = time.perf_counter()
     *_, answer = student.answer(request, memory)
     assert isinstance(answer, LiveAnswer)
-    answer_value(answer, "seed-0")
+    jpeg_url(answer.strip)
     return time.perf_counter() - start
 
 
