@@ -80,11 +80,15 @@ def timesteps(schedule: NoiseSchedule, num_steps: int) -> tuple[int, ...]:
     """Return the timesteps that are visited, falling.
 
     "leading": (0, c, 2c, ...) + steps_offset with c = T // num_steps, as the released code has it
-    for step counts that divide T. "trailing": T - 1 first, then T / num_steps apart.
+    for step counts that divide T. "trailing": T - 1 first, then T / num_steps apart. A walk of
+    the schedule's own comes before either.
 
     Raises:
         ValueError: A timestep would lie beyond the schedule, or the spacing is unknown.
     """
+    for walk in schedule.walks:
+        if len(walk) == num_steps:
+            return walk
     total = len(schedule.alphas_cumprod)
     if schedule.timestep_spacing == "leading":
         ratio = total // num_steps

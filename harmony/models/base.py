@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -38,6 +39,8 @@ class NoiseSchedule:
         guidance_interval: Timesteps (low, high) with low <= t < high at which guidance acts; at
             the others the full prediction is taken as it is (Kynkaanniemi et al., arXiv
             2404.07724). None guides at every step, as the paper does.
+        walks: Each takes the spacing's place for its number of steps: the timesteps that are
+            visited, falling (diffusers' `timesteps`).
     """
 
     alphas_cumprod: tuple[float, ...]
@@ -47,11 +50,16 @@ class NoiseSchedule:
     set_alpha_to_one: bool = True
     clip_sample_range: float | None = None
     guidance_interval: tuple[int, int] | None = None
+    walks: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a range for a prediction that is not the clean sample."""
+        """Refuse a range for a prediction that is not the clean sample, and walks that rise."""
         if self.clip_sample_range is not None and self.prediction_type != "sample":
             raise ValueError('Only the prediction type "sample" can be clipped.')
+        for walk in self.walks:
+            ends = (len(self.alphas_cumprod), *walk, -1)
+            if any(after >= before for before, after in pairwise(ends)):
+                raise ValueError(f"The timesteps {list(walk)} do not fall within the schedule.")
 
     def guides(self, timestep: int) -> bool:
         """Return whether guidance acts at a timestep."""

@@ -25,6 +25,7 @@ from harmony.models.small.denoiser import read_defaults, read_network, write_def
 from harmony.models.small.schedule import noise_schedule, signal_shares
 from harmony.models.small.weights import load_state, save_model
 from harmony.models.small_live import LiveDenoiser, LiveNetwork
+from harmony.models.small_live.schedule import Walks, walks_of
 from harmony.records import SamplerSettings
 from harmony.training.distillation import (
     ERRORS,
@@ -65,7 +66,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kept", type=int, default=usual.kept, help="trajectories a process keeps")
     parser.add_argument("--method", choices=METHODS, default=usual.method)
     parser.add_argument("--error", choices=ERRORS, default=usual.error)
+    parser.add_argument(
+        "--ends",
+        type=_ends,
+        default=usual.ends,
+        metavar="A,B,C,D",
+        help="after how many of the teacher's 12 steps each of four steps ends",
+    )
+    parser.add_argument(
+        "--fast-ends", type=_ends, default=usual.fast_ends, metavar="A,B", help="likewise, of two"
+    )
+    parser.add_argument(
+        "--spread-weight",
+        type=float,
+        default=usual.spread_weight,
+        help="of the distance between two seeds of one object",
+    )
     parser.set_defaults(run=run)
+
+
+def _ends(text: str) -> tuple[int, ...]:
+    return tuple(int(end) for end in text.split(","))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -80,6 +101,9 @@ def run(options: argparse.Namespace) -> None:
         kept=options.kept,
         method=options.method,
         error=options.error,
+        ends=options.ends,
+        fast_ends=options.fast_ends,
+        spread_weight=options.spread_weight,
     )
     processes = begin_run(options)
     torch._dynamo.config.recompile_limit = KINDS_COMPILED
@@ -95,7 +119,7 @@ def run(options: argparse.Namespace) -> None:
         state.start_from(_first_weights(teacher, student, options.start_from))
     loop = loop_settings(options, processes)
     chosen = validation_ids[: options.check] if processes.is_first else ()
-    own = live_card(card)
+    own = live_card(card, settings.walks(teacher.steps))
     check = CheckpointCheck(
         validation_set(library, chosen, config.image_size),
         functools.partial(student_with, card=own, device=processes.device),
@@ -139,13 +163,14 @@ def load_teacher(
     return Teacher(network, schedule, shares, num_steps), card
 
 
-def live_card(teacher: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the student's card takes over from its teacher's."""
+def live_card(teacher: Mapping[str, Any], walks: Walks) -> dict[str, Any]:
+    """Return what the student's card takes over from its teacher's, and the walks."""
     guidance = read_defaults(teacher["defaults"]).guidance
     return {
         "name": NAME,
         "kind": NAME,
         "shift": teacher["shift"],
+        "walks": [list(walk) for walk in walks],
         "config": teacher["config"],
         "defaults": write_defaults(ModelDefaults(guidance, STEPS)),
     }
@@ -172,5 +197,6 @@ def student_with(
         weights_sha256="",
         shift=card["shift"],
         defaults=read_defaults(card["defaults"]),
+        walks=walks_of(card),
         dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
     )

@@ -5,11 +5,15 @@ x_{j+1} = r_j x_j + d_j x0_j with r = sigma' / sigma and d = a' - r a, so severa
 step of the same form whose estimate is a weighted mean of theirs (progressive distillation,
 Salimans and Ho, arXiv 2202.00512, App. G, for any number of steps). Those means are all that is
 kept of a trajectory, besides its noise.
+
+"Ends" say how steps are put together: after how many of the teacher's each long step ends.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -22,6 +26,8 @@ from harmony.models.small.network import ReferenceFeatures, SmallNetwork
 from harmony.sampling import timesteps
 from harmony.training.loss import to_signal
 
+Ends = tuple[int, ...]
+
 
 def ddim_steps(schedule: NoiseSchedule, num_steps: int) -> tuple[DdimStep, ...]:
     """Return the steps of DDIM (eta = 0) that `sampling.sample` makes.
@@ -32,25 +38,34 @@ def ddim_steps(schedule: NoiseSchedule, num_steps: int) -> tuple[DdimStep, ...]:
     return steps_through(schedule.alphas_cumprod, timesteps(schedule, num_steps))
 
 
+def long_steps(steps: Sequence[DdimStep], ends: Ends) -> tuple[DdimStep, ...]:
+    """Return the steps that go where these go, a few at a time."""
+    return tuple(_composed(steps[first:last]) for first, last in pairwise((0, *ends)))
+
+
+def _composed(steps: Sequence[DdimStep]) -> DdimStep:
+    ratio, gain = 1.0, 0.0
+    for step in steps:
+        ratio, gain = step.ratio * ratio, step.ratio * gain + step.gain
+    return DdimStep(steps[0].timestep, ratio, gain)
+
+
 def merged(
-    steps: tuple[DdimStep, ...], clean: Float[Tensor, "B k ..."], count: int
-) -> Float[Tensor, "B count ..."]:
-    """Return the estimates of `count` long steps that go where these k steps go.
+    steps: Sequence[DdimStep], clean: Float[Tensor, "B k ..."], ends: Ends
+) -> Float[Tensor, "B n ..."]:
+    """Return the estimates of the n long steps that go where these k steps go.
 
     Args:
-        steps: k steps, k a multiple of `count`.
+        steps: k steps.
         clean: Their clean estimates.
-        count: Number of long steps.
+        ends: Of the n long steps.
     """
-    length = len(steps) // count
     estimates = []
-    for first in range(0, len(steps), length):
-        total, weight = torch.zeros_like(clean[:, 0]), 0.0
-        for index in range(first, first + length):
-            step = steps[index]
-            total = step.ratio * total + step.gain * clean[:, index]
-            weight = step.ratio * weight + step.gain
-        estimates.append(total / weight)
+    for first, last in pairwise((0, *ends)):
+        total = torch.zeros_like(clean[:, 0])
+        for index in range(first, last):
+            total = steps[index].ratio * total + steps[index].gain * clean[:, index]
+        estimates.append(total / _composed(steps[first:last]).gain)
     return torch.stack(estimates, dim=1)
 
 
@@ -65,6 +80,11 @@ class Dials:
 
     scales: Float[Tensor, "B 3"]
     decomposed: int
+
+    def repeated(self, count: int) -> Dials:
+        """Return each sample `count` times in a row."""
+        scales = self.scales.repeat_interleave(count, dim=0)
+        return Dials(scales, count * self.decomposed)
 
     def branch_weights(self) -> Float[Tensor, "4 B"]:
         """Return weights of full, no_reference, no_views, unconditional; see `guidance.RULES`."""
@@ -97,19 +117,19 @@ class Teacher:
         elevation_deg: Float[Tensor, " B"],
         noise: Float[Tensor, "B N 4 H W"],
         dials: Dials,
-        count: int,
-    ) -> Float[Tensor, "B count N 4 H W"]:
-        """Walk from the noise and return the estimates of `count` long steps, in [-1, 1]."""
+        ends: Ends,
+    ) -> Float[Tensor, "B n N 4 H W"]:
+        """Walk from the noise and return the estimates of long steps, in [-1, 1]."""
         features, joint = self._features(reference, elevation_deg, dials)
         x = noise.float()
-        length, estimates = len(self.steps) // count, []
-        for first in range(0, len(self.steps), length):
-            steps, clean = self.steps[first : first + length], []
+        estimates = []
+        for first, last in pairwise((0, *ends)):
+            steps, clean = self.steps[first:last], []
             for step in steps:
                 guided = self._guided(x, step.timestep, features, joint, dials)
                 clean.append(guided)
                 x = step.ratio * x + step.gain * guided
-            estimates.append(merged(steps, torch.stack(clean, dim=1), 1)[:, 0])
+            estimates.append(merged(steps, torch.stack(clean, dim=1), (len(steps),))[:, 0])
         return torch.stack(estimates, dim=1)
 
     def _features(

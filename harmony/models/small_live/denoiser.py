@@ -14,7 +14,7 @@ from harmony.models.small.denoiser import SmallDenoiser, read_defaults, read_net
 from harmony.models.small.packing import pack_for_cpu
 from harmony.models.small_live.dials import SCALES, STEP_COUNTS, check_request, dial_values
 from harmony.models.small_live.network import LiveFeatures, LiveNetwork
-from harmony.models.small_live.schedule import distilled
+from harmony.models.small_live.schedule import Walks, distilled, walks_of
 from harmony.records import Branch, Condition, Guidance, Predictions, SamplerSettings
 
 DIALS = "dials"
@@ -38,9 +38,10 @@ class LiveDenoiser(SmallDenoiser):
         weights_sha256: str,
         shift: float,
         defaults: ModelDefaults,
+        walks: Walks = (),
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Wrap a network; see `SmallDenoiser`."""
+        """Wrap a network; see `SmallDenoiser`, and `distilled` for the walks."""
         super().__init__(
             network,
             name=name,
@@ -50,7 +51,7 @@ class LiveDenoiser(SmallDenoiser):
             dtype=dtype,
         )
         network.dials.float()  # small, and a small move of a dial must not be rounded away
-        self.schedule = distilled(self.schedule)
+        self.schedule = distilled(self.schedule, walks)
 
     def check_request(self, guidance: Guidance, settings: SamplerSettings) -> None:
         """Refuse what was not distilled; see `dials.check_request`."""
@@ -112,5 +113,6 @@ def load(
         weights_sha256=card["weights_sha256"],
         shift=card["shift"],
         defaults=read_defaults(card["defaults"]),
+        walks=walks_of(card),
         dtype=dtype,
     )

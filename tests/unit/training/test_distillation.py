@@ -10,23 +10,29 @@ from harmony.models.small import SmallConfig, SmallDenoiser, SmallNetwork
 from harmony.models.small.schedule import signal_shares
 from harmony.models.small_live import LiveNetwork
 from harmony.models.small_live.dials import dial_values
+from harmony.models.small_live.schedule import distilled
 from harmony.noise import SeededNoise
 from harmony.records import Guidance, ReferenceImage, SamplerSettings
 from harmony.sampling import sample
 from harmony.training.distillation import (
+    DistillationSettings,
     EstimateError,
     Trajectories,
+    TrajectoryRing,
     Walk,
     dial_inputs,
     draw_dials,
 )
-from harmony.training.trajectories import Dials, Teacher, ddim_steps, merged
+from harmony.training.loop import LoopSettings
+from harmony.training.stream import SceneBatch
+from harmony.training.trajectories import Dials, Teacher, ddim_steps, long_steps, merged
 
 TINY = SmallConfig(
     image_size=32, view_count=3, width=16, depth=2, heads=2, reference_depth=1, stem=(8, 8, 16)
 )
 CPU = torch.device("cpu")
 SETTINGS = SamplerSettings("ddim", 12, 0.0)
+SQUARED = DistillationSettings(method="own", error="squared")
 RULES = (
     Guidance("decomposed", 1.5, 0.5, 1.0),
     Guidance("decomposed", 0.0, 0.0, 1.0),
@@ -74,20 +80,22 @@ def make_given(teacher) -> Trajectories:
         torch.full((3,), 20.0),
         noise.expand(3, *noise[0].shape),
     )
-    estimates = teacher.estimates(*batch, Dials(scales, 2), 4)
+    estimates = teacher.estimates(*batch, Dials(scales, 2), SQUARED.ends)
     return Trajectories(batch[0], batch[1], scales, batch[2], estimates)
 
 
 def walked(given: Trajectories, teacher: Teacher, num_steps: int) -> torch.Tensor:
-    fine = ddim_steps(teacher.schedule, 4)
-    estimates = merged(fine, given.estimates, num_steps)
+    """Where the walk that the page's sampler makes of the student's timesteps arrives."""
+    kept = long_steps(teacher.steps, SQUARED.ends)
+    estimates = merged(kept, given.estimates, SQUARED.ends_of_kept(num_steps))
+    schedule = distilled(teacher.schedule, SQUARED.walks(teacher.steps))
     x = given.noise
-    for index, step in enumerate(ddim_steps(teacher.schedule, num_steps)):
+    for index, step in enumerate(ddim_steps(schedule, num_steps)):
         x = step.ratio * x + step.gain * estimates[:, index]
     return x
 
 
-@pytest.mark.parametrize("num_steps", [4, 2, 1])
+@pytest.mark.parametrize("num_steps", [4, 2])
 def test_long_steps_end_where_the_sampler_of_the_page_ends(model, teacher, given, num_steps):
     pixels = given.reference[0].float() / 127.5 - 1
     reference = ReferenceImage(pixels[:3], (pixels[3:] + 1) / 2, 20.0)
@@ -120,7 +128,7 @@ def live_network() -> LiveNetwork:
 
 @pytest.mark.parametrize("num_steps", [4, 2])
 def test_a_walk_on_its_own_is_sent_back_to_the_teachers_way(teacher, given, num_steps):
-    walk = Scripted(live_network(), teacher, EstimateError("squared"), given, num_steps, own=True)
+    walk = Scripted(live_network(), teacher, EstimateError("squared"), given, SQUARED, num_steps)
     losses = []
     while not walk.over:
         losses.append(walk.loss().item())
@@ -130,7 +138,8 @@ def test_a_walk_on_its_own_is_sent_back_to_the_teachers_way(teacher, given, num_
 
 
 def test_a_walk_on_the_teachers_way_starts_each_step_there(teacher, given):
-    walk = Walk(live_network(), teacher, EstimateError("squared"), given, 4, own=False)
+    settings = dataclasses.replace(SQUARED, method="teacher")
+    walk = Walk(live_network(), teacher, EstimateError("squared"), given, settings, 4)
     while not walk.over:
         walk.loss()
     torch.testing.assert_close(walk._x, walked(given, teacher, 4), atol=1e-4, rtol=1e-3)
@@ -140,7 +149,7 @@ def test_the_loss_reaches_dials_and_trunk(teacher, given):
     network = live_network()
     network.dials.leave.weight.data.normal_(std=0.1)
     network.decoder.head.weight.data.normal_(std=0.1)
-    walk = Walk(network, teacher, EstimateError("absolute"), given, 2, own=True)
+    walk = Walk(network, teacher, EstimateError("absolute"), given, SQUARED, 2)
     walk.loss().backward()
     gradients = {name: p.grad for name, p in network.named_parameters()}
     for part in ("dials.enter", "blocks.0.mlp_in", "reference.to_tokens"):
@@ -164,8 +173,10 @@ def test_drawn_dials_fill_their_ranges():
     assert parted == 3400
     assert s[:parted].abs().max() == s1[parted:].max() == s2[parted:].max() == 0
     for values, largest in ((s1[:parted], 4.0), (s2[:parted], 1.5), (s[parted:], 4.0)):
-        assert 0.98 * largest < values.max() < largest
-        assert values.min() >= 0
+        moved = values[values > 0]
+        assert (moved == largest).float().mean() == pytest.approx(0.15, abs=0.04)
+        assert 0.97 * largest < moved[moved < largest].max()
+        assert 0 <= values.min() <= values.max() == largest
     assert (s1[:parted] == 0).float().mean() == pytest.approx(0.15, abs=0.02)
     assert (s2[:parted] == 0).float().mean() == pytest.approx(0.25, abs=0.02)
     weights = dials.branch_weights().sum(dim=0)
@@ -178,3 +189,63 @@ def test_trajectories_are_chosen_and_replaced(given):
     for name in (field.name for field in dataclasses.fields(Trajectories)):
         assert torch.equal(getattr(kept, name)[3], getattr(given, name)[2])
         assert torch.equal(getattr(kept, name)[1], getattr(given, name)[0])
+
+
+class OneScene:
+    """Stands for the scenes: every sample is another grey."""
+
+    def refill(self, count):
+        pass
+
+    def batch(self, count, generator):
+        grey = torch.arange(count, dtype=torch.uint8)[:, None, None, None]
+        views = torch.zeros(count, 3, 4, 32, 32, dtype=torch.uint8)
+        ids = torch.arange(count)
+        return SceneBatch(grey.expand(-1, 4, 32, 32), views, ids.float(), ids)
+
+
+@pytest.mark.parametrize(("weight", "alike"), [(0.0, 1), (0.5, 2)])
+def test_pairs_differ_in_their_noise_only_and_are_drawn_together(teacher, weight, alike):
+    settings = DistillationSettings(trajectories=4, kept=8, spread_weight=weight)
+    loop = LoopSettings(minutes=1, batch=4, new_scenes=1)
+    ring = TrajectoryRing(teacher, OneScene(), loop, settings, 0)
+    for number in range(ring.productions):
+        ring.produce(number)
+    drawn = ring.draw(6, torch.Generator().manual_seed(3))
+    assert len(drawn.noise) == 6
+    for name in ("reference", "elevation_deg", "scales"):
+        given = getattr(drawn, name)
+        assert torch.equal(given[0::2], given[1::2]) == (alike == 2)
+    assert not torch.equal(drawn.noise[0], drawn.noise[1])
+    assert not torch.equal(drawn.estimates[0], drawn.estimates[1])
+
+
+def test_the_spread_of_pairs_counts_where_it_has_a_weight():
+    target = torch.zeros(4, 1, 4, 32, 32)
+    target[0::2] = 0.5
+    alike = torch.full_like(target, 0.25)
+    plain, weighted = EstimateError("absolute"), EstimateError("absolute", 2.0)
+    assert plain(alike, target).item() == pytest.approx(0.25)
+    assert weighted(alike, target).item() == pytest.approx(0.25 + 2 * 0.5)
+    assert weighted(target, target).item() == 0
+    moved = target.roll(4, dims=4)  # apart by as much, within the squares
+    assert weighted(moved, target).item() == pytest.approx(plain(moved, target).item())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ends": (2, 4, 12)},
+        {"ends": (2, 4, 4, 12)},
+        {"ends": (2, 4, 6, 11)},
+        {"fast_ends": (5, 12)},
+        {"trajectories": 5, "kept": 10},
+        {"kept": 40},
+        {"spread_weight": -1.0},
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"[.]$"):
+        DistillationSettings(**wrong)
+    with pytest.raises(ValueError, match="4 or 2 steps"):
+        SQUARED.ends_of_kept(3)

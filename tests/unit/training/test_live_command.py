@@ -8,6 +8,7 @@ import torch
 
 from harmony.models.registry import load_model
 from harmony.models.small_live import LiveDenoiser
+from harmony.sampling import timesteps
 from harmony.training.__main__ import main
 from harmony.training.distillation import UPDATES
 from tests.unit.training.test_small_command import arguments as small_arguments
@@ -26,7 +27,7 @@ def arguments(objects: Path, output: Path, *more: str) -> list[str]:
         *("live", "--objects", f"{objects / 'set'}", "--output", f"{output}"),
         *("--teacher", f"{objects / 'teacher' / 'weights'}", "--device", "cpu", "--batch", "4"),
         *("--new-scenes", "1", "--ring", "8", "--log-every", "10", "--check", "1"),
-        *("--trajectories", "2", "--kept", "4", "--no-occlusion", *more),
+        *("--trajectories", "4", "--kept", "8", "--no-occlusion", *more),
     ]
 
 
@@ -37,7 +38,8 @@ def progress(output: Path) -> dict:
 @pytest.mark.parametrize("method", ["own", "teacher"])
 def test_a_run_leaves_a_model_that_the_registry_loads(objects, method):
     output = objects / f"by-{method}"
-    assert main(arguments(objects, output, "--minutes", "0.05", "--method", method)) == 0
+    spread = ("--spread-weight", "0.5" if method == "teacher" else "0")
+    assert main(arguments(objects, output, "--minutes", "0.05", "--method", method, *spread)) == 0
     model = load_model(output / "weights", torch.device("cpu"))
     assert isinstance(model, LiveDenoiser)
     assert model.defaults.sampler.num_steps == 4
@@ -45,6 +47,8 @@ def test_a_run_leaves_a_model_that_the_registry_loads(objects, method):
     teacher = json.loads((objects / "teacher" / "weights" / "card.json").read_text())
     assert card["training"]["teacher_sha256"] == teacher["weights_sha256"]
     assert card["training"]["distillation"]["method"] == method
+    assert card["walks"] == [[999, 832, 666, 499], [999, 499]]
+    assert timesteps(model.schedule, 4) == (999, 832, 666, 499)
     assert progress(output)["samples"] == 4 * progress(output)["step"] > 0
     checks = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
     assert any("validation_psnr" in line for line in checks)
