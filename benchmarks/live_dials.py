@@ -135,11 +135,16 @@ def measure(page: Page, drags: int) -> None:
     """Measure at every number of steps; the first drag reads the picture and is not counted."""
     first = drag(page, 0.1, 0.5)
     print(f"first drag on the picture: {first.seconds:.2f} s", flush=True)
+    stands = 0.5
     for steps in BARS:
         page.locator("#live").get_by_text(f"{steps} steps").click()
-        ends = [0.9 if index % 2 == 0 else 0.15 for index in range(drags)]
-        starts = [0.5, *ends[:-1]]
-        report(steps, [drag(page, a, b) for a, b in zip(starts, ends, strict=True)])
+        answers = []
+        for _ in range(drags):
+            # To where the dial does not stand, whose answer is on show already.
+            end = 0.15 if stands > 0.5 else 0.9
+            answers.append(drag(page, stands, end))
+            stands = end
+        report(steps, answers)
 
 
 def frames(page: Page, dial: str) -> list[tuple[str, Image.Image]]:
