@@ -121,10 +121,11 @@ def build_demo(
             bind_describe_api(describe, turns)
             bind_describe(describe, turns, coach)
         bind_run(actions, chip, turns)
-        estimate = bind_modes(ModeActions(actions, chip))
+        # Of one event's handlers the browser calls the next when the last has answered.
         released = bind_dials(DialActions(actions), turns)
         if engine.student is not None:
             bind_live(LiveActions(actions, engine.student), turns, released)
+        estimate = bind_modes(ModeActions(actions, chip))
         bind_comparison(CompareActions(actions, comparison), turns)
         bind_sweep(SweepActions(actions, sweep, examples), demo, turns)
         bind_results(actions, turns)
