@@ -142,11 +142,30 @@ class LiveMemory:
     pictures: OrderedDict[Any, LivePicture] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def want(self, request: LiveRequest) -> None:
-        """Wait for a position in the place of any other."""
-        self.wanted = request
-        if self.refine != request:
-            self.refine = None
+    def want(self, request: LiveRequest) -> bool:
+        """Wait for a position in the place of any other; return whether it is being painted."""
+        with self._lock:
+            self.wanted = request
+            if self.refine != request:
+                self.refine = None
+            return self.painting == request
+
+    def still_wants(self, request: LiveRequest) -> bool:
+        """Return whether to go on painting a position; once it is not, it is painted no more."""
+        with self._lock:
+            if self.wanted == request and self.painting == request:
+                return True
+            self._leave(request)
+            return False
+
+    def leave(self, request: LiveRequest) -> None:
+        """Note that a position is painted no more."""
+        with self._lock:
+            self._leave(request)
+
+    def _leave(self, request: LiveRequest) -> None:
+        if self.painting == request:
+            self.painting = None
 
     def show(self, answered: LiveRequest) -> None:
         """Note that the answer to a position is on show."""

@@ -1,7 +1,7 @@
 """What happens while a dial moves: the student answers with one sample, the newest position wins.
 
 In the browser one position is on its way and one waits; the lane lets one of a visitor's wait;
-and a position that is no longer wanted ends at its next step.
+and a position that is no longer wanted ends at once, or at its next step in another process.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class LiveActions:
             return {self.page.results.banner: banner_html(texts.FULL, texts.RESTING)}
         if visit.live.shown == wanted:
             return self._followed(visit, wanted)
-        visit.live.want(wanted)
+        under_way = visit.live.want(wanted)
         visit.stop_refining()
-        return None
+        return self.page.nothing if under_way else None
 
     def _followed(self, visit: Visit, answered: LiveRequest) -> Updates:
         """Let the full model follow an answer where it shall."""
@@ -83,24 +83,25 @@ class LiveActions:
             try:
                 yield from self._painted(visit, wanted)
             finally:
-                live.painting = None
+                live.leave(wanted)
 
     def _painted(self, visit: Visit, wanted: LiveRequest) -> Iterator[Updates]:
-        results = self.page.results
+        results, live = self.page.results, visit.live
         said = texts.WORKING if self.student.model.state == "ready" else texts.LOADING
         working = status_html(said, busy=True)
         yield self.page.buttons(running=False) | {results.status: working}
         try:
-            for event in self.student.answer(wanted, visit.live):
-                if visit.live.wanted != wanted:
+            for event in self.student.answer(wanted, live, lambda: live.still_wants(wanted)):
+                if not live.still_wants(wanted):
                     return
                 if event is not None:
                     yield self._show(visit, wanted, event)
         except ValueError as error:
             # A line and no toast: a dial that moves on would raise one after the other.
-            visit.live.wanted = None
+            live.wanted = None
             yield {results.status: status_html(str(error))}
-        yield self._followed(visit, wanted)
+        if live.wanted != wanted:  # else it was given up and is wanted again: its turn comes
+            yield self._followed(visit, wanted)
 
     def _show(self, visit: Visit, wanted: LiveRequest, answer: LiveAnswer) -> Updates:
         results, refine = self.page.results, visit.live.refine
@@ -141,7 +142,12 @@ def bind_live(actions: LiveActions, turns: Turns, released: Any) -> None:
         released: The event of a dial that was let go; some ways of moving one say nothing else.
     """
     inputs, results = actions.page.inputs, actions.page.results
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    quiet: dict[str, Any] = {
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        # A state has no look: a hidden progress, too, would tick on every output at every frame.
+        "show_progress_on": inputs.asked,
+    }
     answer: dict[str, Any] = {
         **turns.of(actions.answer, plans.live, actions.waiting, actions.at_once),
         "inputs": [inputs.picture, inputs.live, *inputs.dials],

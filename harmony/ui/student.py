@@ -16,6 +16,7 @@ from PIL import Image
 from harmony.background import CutoutModels
 from harmony.images import read_image
 from harmony.ui.faults import guarded
+from harmony.ui.interrupting import NoLongerWantedError, interruptible
 from harmony.ui.lazy import Lazy
 from harmony.ui.live import LiveAnswer, LiveMemory, LivePainted, LivePicture, LiveRequest
 from harmony.ui.settings import Settings
@@ -57,16 +58,22 @@ class Student:
         return tuple(self._noise)
 
     @guarded
-    def answer(self, request: LiveRequest, memory: LiveMemory) -> Iterator[LiveAnswer | None]:
+    def answer(
+        self,
+        request: LiveRequest,
+        memory: LiveMemory,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Iterator[LiveAnswer | None]:
         """Paint one position of the dials.
 
         Args:
             request: The position; scales beyond the student's reach are painted at its end.
             memory: Of the visit; what it lacks is added.
+            wanted: Whether it is; where it is not, the work ends inside its step.
 
         Returns:
-            An iterator that yields None after each step, and the answer at its end; closing it
-            stops the work.
+            An iterator that yields None after each step, and the answer at its end unless that
+            is no longer wanted; closing it stops the work.
 
         Raises:
             ValueError: The picture or a setting will not do; the sentence says why.
@@ -74,9 +81,16 @@ class Student:
         started = time.monotonic()
         picture = self._picture(request, memory)
         reached, limits = within_reach(request.settings)
-        for painted in self.paint(picture, replace(request, settings=reached)):
-            seconds = time.monotonic() - started
-            yield painted and LiveAnswer(painted.strip, painted.recipe, reached, limits, seconds)
+        network = getattr(self.model.get(), "network", None)
+        try:
+            with interruptible(network, wanted):
+                for painted in self.paint(picture, replace(request, settings=reached)):
+                    seconds = time.monotonic() - started
+                    yield painted and LiveAnswer(
+                        painted.strip, painted.recipe, reached, limits, seconds
+                    )
+        except NoLongerWantedError:
+            return
 
     def _picture(self, request: LiveRequest, memory: LiveMemory) -> LivePicture:
         framing, state = request.settings.framing, request.picture.stat()

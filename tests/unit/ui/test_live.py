@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image, ImageDraw
+from torch import nn
 
 from harmony.background import CutoutModels
 from harmony.recipe import recipe_from_json
@@ -163,6 +165,45 @@ def test_the_banner_says_which_model_painted_what_is_on_show(student, request_of
     assert "s1 2, s2 1 · seed 3 · 4 steps · " in live
     assert "Full model" in full_banner(SETTINGS)
     assert "s1 2, s2 1 · 2 samples · 4 steps" in full_banner(SETTINGS)
+
+
+def test_a_position_that_is_given_up_inside_a_step_has_no_answer_and_breaks_nothing(
+    student, model, request_of
+):
+    model.network = nn.Identity()
+    predict, calls = model.predict, []
+
+    def through_the_network(*args: Any) -> Any:
+        calls.append(model.network(torch.zeros(1)))
+        return predict(*args)
+
+    model.predict = through_the_network
+    memory, wanted = LiveMemory(), request_of()
+    events = list(student.answer(wanted, memory, lambda: len(calls) < 2))
+    assert events == [None, None]
+    assert student.model.state == "ready"
+    assert len(list(student.answer(wanted, memory))) == wanted.num_steps + 1
+
+
+def test_a_position_that_was_given_up_is_painted_anew_when_it_is_wanted_again(request_of):
+    memory, wanted = LiveMemory(), request_of()
+    assert not memory.want(wanted)
+    memory.painting = wanted
+    assert memory.want(wanted)
+    assert memory.still_wants(wanted)
+    memory.want(request_of(s1=1.0))
+    assert not memory.still_wants(wanted)
+    assert not memory.want(wanted)
+    assert not memory.still_wants(wanted)
+
+
+def test_the_end_of_an_older_position_leaves_the_newer_one_alone(request_of):
+    memory, newer = LiveMemory(), request_of()
+    memory.painting = newer
+    memory.leave(request_of(s1=1.0))
+    assert memory.painting == newer
+    memory.leave(newer)
+    assert memory.painting is None
 
 
 def test_the_full_model_follows_an_answer_once(request_of):
