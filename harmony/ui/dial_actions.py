@@ -90,6 +90,7 @@ def bind_dials(actions: DialActions, turns: Turns) -> Any:
         inputs=[inputs.picture, inputs.refine, inputs.live, *inputs.dials],
         outputs=[inputs.asked, *on_show],
         trigger_mode="always_last",
+        show_progress_on=inputs.asked,  # as for the live dials
         **quiet,
     )
     run = inputs.asked.change(
