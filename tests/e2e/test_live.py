@@ -26,6 +26,13 @@ from tests.page_fakes import PageDenoiser, PageStudent, fake_engine
 pytestmark = pytest.mark.browser
 
 SLOW_STEP = 0.15
+NOTE_STATUS = """() => {
+  window.said = [];
+  const status = document.querySelector("#status");
+  new MutationObserver(() => window.said.push(status.textContent)).observe(
+    status, { subtree: true, childList: true, characterData: true });
+}"""
+"""Keeps what the status line says."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,21 @@ def test_of_ten_quick_moves_the_last_is_shown_and_two_are_computed(
     assert len({run[0] for run in runs}) == len(runs)
     assert with_student.lane.waiting == with_student.lane.running == 0
     expect(cards(tab).first.locator(".tt-title")).to_have_text("Live · seed 0")
+
+
+def test_nobody_waits_behind_the_position_that_they_asked_for(tab: Page, with_student: LivePage):
+    """The browser sends a position when the dial moves and when it is let go: one work, one line."""
+    tab.evaluate(NOTE_STATUS)
+    with_student.student.step_seconds = 0.5
+    try:
+        stands = drag(tab, "s1", 10)
+        expect(tab.locator("#banner .banner-live")).to_contain_text(f"s1 {float(stands):g},")
+    finally:
+        with_student.student.step_seconds = SLOW_STEP
+    settle(tab, with_student)
+    said = tab.evaluate("window.said")
+    assert any("Answering the dials" in line for line in said)
+    assert not any("Waiting" in line for line in said)
 
 
 def test_arrow_keys_are_answered_and_two_steps_can_be_chosen(tab: Page, with_student: LivePage):

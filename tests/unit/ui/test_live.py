@@ -260,6 +260,18 @@ def test_a_page_without_live_dials_says_why(model, live_model, why_not):
     assert parts["live"]["value"] == 0
 
 
+def test_a_dial_that_is_let_go_is_answered_before_anything_else_that_follows_it():
+    engine = standard_engine("small", "cpu", live_model="small-live")
+    config = build_demo(engine).config
+    for dial in ("s1", "s2"):
+        (component,) = (c for c in config["components"] if c["props"].get("elem_id") == dial)
+        event = (component["id"], "release")
+        dependencies = config.get("dependencies", [])
+        handlers = [d["api_name"] for d in dependencies if event in d["targets"]]
+        assert handlers[0] == "released"
+        assert len(handlers) > 1
+
+
 def test_the_live_model_answers_for_its_teacher_and_a_folder_for_any_model(tmp_path):
     (tmp_path / "card.json").write_text("{}")
     for model in ("small", "syncdreamer"):
