@@ -85,7 +85,7 @@ def turntable(value: dict[str, Any] | None = None, **settings: Any) -> gr.HTML:
     return gr.HTML(
         value=value or turntable_value(()),
         html_template='<div class="tt-root"></div>',
-        js_on_load=script("turning.js", "diversity.js", "turntable.js"),
+        js_on_load=script("turning.js", "diversity.js", "peek.js", "turntable.js"),
         apply_default_css=False,
         **settings,
     )

@@ -130,6 +130,24 @@ def test_nobody_waits_behind_the_position_that_they_asked_for(tab: Page, with_st
     assert not any("Waiting" in line for line in said)
 
 
+@pytest.mark.parametrize(("width", "seen"), [(390, True), (1280, False)])
+def test_where_the_dials_push_the_views_out_of_sight_a_small_copy_shows_them(
+    tab: Page, width: int, seen: bool
+):
+    tab.set_viewport_size({"width": width, "height": 844})
+    peek = tab.locator("#turntables .tt-peek")
+    expect(peek).to_be_hidden()
+    drag(tab, "s1", 2)
+    expect(tab.locator("#banner .banner-live")).to_contain_text("s1 ")
+    picture = "node => node.querySelector('.tt-picture').style.backgroundImage"
+    expect(peek).to_be_visible(visible=seen)
+    assert peek.evaluate(picture) == cards(tab).first.evaluate(picture)
+    if seen:
+        peek.click()
+        expect(cards(tab).first.locator(".tt-stage")).to_be_in_viewport(ratio=0.5)
+        expect(peek).to_be_hidden()
+
+
 def test_arrow_keys_are_answered_and_two_steps_can_be_chosen(tab: Page, with_student: LivePage):
     tab.locator("#live").get_by_text("2 steps").click()
     tab.locator("#s2 input[type=range]").press("ArrowRight")

@@ -12,8 +12,11 @@ const samplesOnShow = () => model().samples.map((sample, i) => (
   i === 0 && state.lent && state.lent.shelf === model().shelf ? { ...sample, ...state.lent.sample } : sample
 ));
 
+const firstCard = () => state.cards.get((model().samples[0] || {}).id);
+
 function showCard(card, index) {
   card.index = index;
+  if (card === firstCard()) peek.turn(index);
   place(card.picture, index);
   card.readout.textContent = degrees(index);
   sayWhere(card.stage, index, model().words.view);
@@ -133,9 +136,17 @@ function paintToolbar() {
 
 const bar = toolbar();
 const grid = make("div", "tt-grid", { role: "group" });
+const peek = makePeek(() => firstCard().stage.scrollIntoView({ block: "center" }));
 const seeds = diversityStrip((id) => trigger("select", { id }));
 const empty = make("p", "tt-empty");
-root.append(bar, grid, seeds.node, empty);
+root.append(bar, grid, seeds.node, empty, peek.node);
+
+function paintPeek() {
+  const [sample] = samplesOnShow();
+  const card = firstCard();
+  const lively = sample && (sample.live || (state.lent && state.lent.shelf === model().shelf));
+  peek.follow(card && card.stage, sample, lively, model().words.peek);
+}
 
 function render() {
   const { words } = model();
@@ -160,6 +171,7 @@ function render() {
   empty.hidden = samples.length > 0;
   empty.textContent = words.empty || "";
   seeds.show(model(), state.index);
+  paintPeek();
   if (model().autoplay && !state.touched && !calm.matches && !state.playing) play(true);
   else paintToolbar();
 }
@@ -171,6 +183,7 @@ function lend(event) {
   if (!first || group !== model().group || shelf !== model().shelf) return;
   state.lent = event.detail;
   paintCard(first, samplesOnShow()[0]);
+  paintPeek();
 }
 
 function show() {

@@ -88,6 +88,7 @@ TURNTABLE_WORDS = {
     "play": "Play",
     "pause": "Pause",
     "link": "Turn together",
+    "peek": "Go to the views",
     "hint": "Drag, use the arrow keys, or pick a view.",
     "empty": "Your sixteen views will appear here.",
 }
