@@ -68,6 +68,7 @@ class PageStudent(PageDenoiser):
 
     Attributes:
         runs: (s1, s2, steps) of every run that was begun.
+        finished: How many of them came to their views.
     """
 
     step_counts: tuple[int, ...] = (2, 4)
@@ -77,6 +78,7 @@ class PageStudent(PageDenoiser):
         self.name = "fake-live"
         self.schedule = replace(self.schedule, guidance_interval=(0, 0))
         self.runs: list[tuple[float, float, int]] = []
+        self.finished = 0
 
     def check_request(self, guidance: Guidance, settings: SamplerSettings) -> None:
         if settings.num_steps not in self.step_counts:
@@ -86,6 +88,10 @@ class PageStudent(PageDenoiser):
         self.runs.append((guidance.s1, guidance.s2, num_steps))
         dials = torch.tensor([guidance.s1 / 4, 0.0, guidance.s2 / 1.5])
         return Condition({**condition.tensors, "dials": dials})
+
+    def decode(self, latents: Tensor) -> Views:
+        self.finished += 1
+        return super().decode(latents)
 
     def _clean(self, latents: Tensor, condition: Condition, branch: Branch) -> Tensor:
         clean = super()._clean(latents, condition, branch)
