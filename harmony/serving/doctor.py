@@ -7,6 +7,7 @@ helps. Nothing is fetched and nothing is changed.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -16,9 +17,13 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harmony.models.base import MultiviewDenoiser
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 SHIPPED = {
@@ -36,6 +41,7 @@ MEMORY_GB, DISK_GB = 4.0, 2.0
 RESTORE = "git checkout -- weights (or download the repository's weights folder again)"
 INSTALL = f"{Path(sys.executable).name} -m pip install -r requirements.txt"
 FIRST_PORT, PORTS = 7860, 100
+MEASURED_STEPS = 4  # as many as the live model takes; the first one warms up
 
 
 @dataclass(frozen=True)
@@ -165,41 +171,47 @@ def check_port(port: int | None) -> Iterator[Finding]:
     yield Finding(False, f"port: {candidates[0]} is taken", "name another one with --port")
 
 
-def check_speed(device: str) -> Iterator[Finding]:
-    """A short measured pass of the small model."""
-    from harmony.devices import choose_device
-    from harmony.models.registry import load_model
+def check_speed(options: argparse.Namespace) -> Iterator[Finding]:
+    """Short measured passes of the small model, and of what answers moving dials."""
+    from harmony.ui.loading import TEACHER, denoiser, live_offer
 
+    yield _speed(functools.partial(denoiser, TEACHER, options.device))
+    live = live_offer(options.model, options.device, options.live_model)
+    yield Finding(True, live.why_not) if live.load is None else _speed(live.load)
+
+
+def _speed(load: Callable[[], MultiviewDenoiser]) -> Finding:
     began = time.monotonic()
-    model = load_model("small", choose_device(device))
+    model = load()
     loaded = time.monotonic() - began
-    seconds = _seconds_per_step(model)
-    defaults = model.defaults.sampler.num_steps
-    yield Finding(
-        True,
-        f"speed: the small model loads in {loaded:.1f} s and takes {seconds:.2f} s a step; "
-        f"{defaults} steps about {seconds * defaults:.0f} s",
+    seconds, usual = _seconds_per_step(model), model.defaults.sampler.num_steps
+    text = (
+        f"speed: the model {model.name} loads in {loaded:.1f} s and takes {seconds:.2f} s a step; "
+        f"{usual} steps about {seconds * usual:.1f} s"
     )
+    return Finding(True, text)
 
 
-def _seconds_per_step(model: object) -> float:
+def _seconds_per_step(model: MultiviewDenoiser) -> float:
     import torch
 
     from harmony.noise import SeededNoise
     from harmony.records import Guidance, ReferenceImage, SamplerSettings
     from harmony.sampling import sample_steps
 
-    side = model.image_size  # pyright: ignore[reportAttributeAccessIssue]
+    side = model.image_size
     grey = ReferenceImage(torch.zeros(3, side, side), torch.ones(1, side, side), 30.0)
     with torch.inference_mode():
-        condition = model.encode_reference(grey)  # pyright: ignore[reportAttributeAccessIssue]
-    noise = SeededNoise((0,), model.device)  # pyright: ignore[reportAttributeAccessIssue]
-    steps = sample_steps(model, condition, noise, Guidance(), SamplerSettings("ddim", 3, 0.0))  # pyright: ignore[reportArgumentType]
+        condition = model.encode_reference(grey)
+    noise = SeededNoise((0,), model.device)
+    steps = sample_steps(
+        model, condition, noise, Guidance(), SamplerSettings("ddim", MEASURED_STEPS, 0.0)
+    )
     next(steps)  # warms up
     began = time.monotonic()
     for _ in steps:
         pass
-    return (time.monotonic() - began) / 2
+    return (time.monotonic() - began) / (MEASURED_STEPS - 1)
 
 
 def examine(options: argparse.Namespace) -> Iterator[Finding]:
@@ -216,7 +228,7 @@ def examine(options: argparse.Namespace) -> Iterator[Finding]:
     try:
         yield from check_devices(options)
         if whole:
-            yield from check_speed(options.device)
+            yield from check_speed(options)
     except ImportError as error:
         yield Finding(False, f"the model cannot be loaded: {error.name} is missing", INSTALL)
 

@@ -92,6 +92,15 @@ def test_the_exit_code_says_whether_it_will_work(monkeypatch, capsys, good, code
     assert ("All is well" in told) is good
 
 
-def test_the_speed_is_measured_with_the_small_model():
-    (finding,) = doctor.check_speed("cpu")
-    assert "s a step" in finding.text
+def test_the_speed_of_both_models_that_answer_is_measured():
+    small, live = doctor.check_speed(parse_options(["--device", "cpu"]))
+    assert "model small loads" in small.text
+    assert "model small-live loads" in live.text
+    assert "4 steps about" in live.text
+
+
+def test_a_page_without_live_dials_says_why(monkeypatch):
+    monkeypatch.setattr(doctor, "_speed", lambda _: Finding(True, "measured"))
+    for more in (["--live-model", "off"], ["--model", "syncdreamer"]):
+        _, live = doctor.check_speed(parse_options(["--device", "cpu", *more]))
+        assert "Live dials" in live.text
