@@ -48,6 +48,19 @@ def test_trailing_timesteps_begin_in_noise_and_keep_their_number(num_steps):
     assert visited[-1] == round(1000 / num_steps) - 1
 
 
+def test_a_walk_of_the_schedule_s_own_takes_the_place_of_the_spacing():
+    schedule = replace(fake_schedule(spacing="trailing"), walks=((999, 832, 666, 499), (999, 499)))
+    assert timesteps(schedule, 4) == (999, 832, 666, 499)
+    assert timesteps(schedule, 2) == (999, 499)
+    assert timesteps(schedule, 3) == timesteps(fake_schedule(spacing="trailing"), 3)
+
+
+@pytest.mark.parametrize("walk", [(499, 999), (999, 999), (1000, 10), (5, -1)])
+def test_a_walk_that_does_not_fall_within_the_schedule_is_refused(walk):
+    with pytest.raises(ValueError, match="do not fall within"):
+        replace(fake_schedule(), walks=(walk,))
+
+
 def test_a_thousand_steps_with_an_offset_leave_the_schedule():
     with pytest.raises(ValueError, match="999 steps or fewer"):
         timesteps(fake_schedule(), 1000)
