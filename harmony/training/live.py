@@ -27,14 +27,8 @@ from harmony.models.small.weights import load_state, save_model
 from harmony.models.small_live import LiveDenoiser, LiveNetwork
 from harmony.models.small_live.schedule import Walks, walks_of
 from harmony.records import SamplerSettings
-from harmony.training.distillation import (
-    ERRORS,
-    METHODS,
-    UPDATES,
-    Distillation,
-    DistillationSettings,
-    TrajectoryRing,
-)
+from harmony.training.distillation import UPDATES, Distillation
+from harmony.training.distillation_settings import ERRORS, METHODS, DistillationSettings
 from harmony.training.finish import CheckpointCheck, validation_set
 from harmony.training.loop import compile_network, train
 from harmony.training.objects import load_library, training_split
@@ -51,6 +45,7 @@ from harmony.training.runs import (
 )
 from harmony.training.state import TrainingState
 from harmony.training.trajectories import Teacher
+from harmony.training.trajectory_ring import TrajectoryRing
 
 NAME, STEPS = "small-live", SamplerSettings("ddim", 4, 0.0)
 KINDS_COMPILED = 64  # teacher and student, guided and plain, inside and across views

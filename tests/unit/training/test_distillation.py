@@ -14,18 +14,12 @@ from harmony.models.small_live.schedule import distilled
 from harmony.noise import SeededNoise
 from harmony.records import Guidance, ReferenceImage, SamplerSettings
 from harmony.sampling import sample
-from harmony.training.distillation import (
-    DistillationSettings,
-    EstimateError,
-    Trajectories,
-    TrajectoryRing,
-    Walk,
-    dial_inputs,
-    draw_dials,
-)
+from harmony.training.distillation import EstimateError, Walk, dial_inputs
+from harmony.training.distillation_settings import DistillationSettings
 from harmony.training.loop import LoopSettings
 from harmony.training.stream import SceneBatch
 from harmony.training.trajectories import Dials, Teacher, ddim_steps, long_steps, merged
+from harmony.training.trajectory_ring import Trajectories, TrajectoryRing, draw_dials
 
 TINY = SmallConfig(
     image_size=32, view_count=3, width=16, depth=2, heads=2, reference_depth=1, stem=(8, 8, 16)
