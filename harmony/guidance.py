@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -66,18 +67,48 @@ def branch_weights(guidance: Guidance) -> dict[Branch, float]:
     return {branch: weight for branch, weight in weights.items() if weight != 0.0}
 
 
-def guide(predictions: Predictions, guidance: Guidance) -> Float[Tensor, "S N C h w"]:
+def guide(
+    predictions: Predictions, guidance: Guidance, bound: float | None = None
+) -> Float[Tensor, "S N C h w"]:
     """Combine the branches' predictions by the guidance rule (Eq. 3 or Eq. 7).
 
     Args:
         predictions: One for each branch that `branch_weights` names.
         guidance: The rule and its scales.
+        bound: Of each term's root mean square over a sample; see `bounded_scale`. None leaves
+            the terms as the equations have them.
 
     Returns:
         The guided prediction; with every scale 0 it is `predictions[Branch.FULL]` itself.
     """
     weights = branch_weights(guidance)
+    full = predictions[Branch.FULL]
     if set(weights) == {Branch.FULL}:
-        return predictions[Branch.FULL]
+        return full
+    if bound is not None:
+        differences = {b: full - predictions[b] for b in weights if b is not Branch.FULL}
+        terms = [bounded_scale(-weights[b], d, bound) * d for b, d in differences.items()]
+        return sum(terms, start=full)
     terms = [weight * predictions[branch] for branch, weight in weights.items()]
     return sum(terms[1:], start=terms[0])
+
+
+def bounded_scale(
+    scale: float | Float[Tensor, " S"], difference: Float[Tensor, "S N C h w"], bound: float
+) -> Float[Tensor, "S 1 1 1 1"]:
+    """Return the scale with which a term's root mean square stays below the bound.
+
+    s' = s / (1 + s r / bound), r = the root mean square of a sample's difference e(c) - e(.): a
+    short term is left as it is, a long one tends to the bound, and a larger s is always a longer
+    term. Where noise is all there is, the branches differ by as much as pictures do, and s times
+    that is no picture (norm thresholds: Sadat et al., arXiv 2410.02416, Sec. 4; this one is
+    smooth).
+
+    Args:
+        scale: Of the term, 0 or more; one number or one for each sample.
+        difference: e(c) minus the branch without the term's condition.
+        bound: Above 0, in units of the prediction.
+    """
+    # Sample by sample: a sum over a batch may be added up in another order than over one.
+    lengths = torch.stack([sample.square().mean().sqrt() for sample in difference])
+    return (scale / (1.0 + scale * lengths / bound))[:, None, None, None, None]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 1000
 UNGUIDED = Guidance(rule="none")
-VERSION = "3"
+VERSION = "4"
 """Goes into recipes; rises whenever the same recipe would paint other pictures than before."""
 
 
@@ -279,7 +279,8 @@ def _walk(
         now = guidance if model.schedule.guides(timestep) else UNGUIDED
         predictions = model.predict(latents, timestep, condition, tuple(branch_weights(now)))
         # In float32, whatever the network computes in: guidance amplifies differences.
-        guided = guide({name: p.to(latents.dtype) for name, p in predictions.items()}, now)
+        predictions = {name: p.to(latents.dtype) for name, p in predictions.items()}
+        guided = guide(predictions, now, model.schedule.guidance_bound)
         if (bound := model.schedule.clip_sample_range) is not None:
             guided = guided.clamp(-bound, bound)  # guidance overshoots what a picture can hold
         clean = predict_clean(

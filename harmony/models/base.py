@@ -39,6 +39,8 @@ class NoiseSchedule:
         guidance_interval: Timesteps (low, high) with low <= t < high at which guidance acts; at
             the others the full prediction is taken as it is (Kynkaanniemi et al., arXiv
             2404.07724). None guides at every step, as the paper does.
+        guidance_bound: Of the root mean square of each guidance term; see
+            `guidance.bounded_scale`. None leaves Eq. 3 and Eq. 7 as they are, as the paper does.
         walks: Each takes the spacing's place for its number of steps: the timesteps that are
             visited, falling (diffusers' `timesteps`).
     """
@@ -50,10 +52,13 @@ class NoiseSchedule:
     set_alpha_to_one: bool = True
     clip_sample_range: float | None = None
     guidance_interval: tuple[int, int] | None = None
+    guidance_bound: float | None = None
     walks: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a range for a prediction that is not the clean sample, and walks that rise."""
+        if self.guidance_bound is not None and not self.guidance_bound > 0:
+            raise ValueError(f"The guidance bound is {self.guidance_bound}; it must be above 0.")
         if self.clip_sample_range is not None and self.prediction_type != "sample":
             raise ValueError('Only the prediction type "sample" can be clipped.')
         for walk in self.walks:

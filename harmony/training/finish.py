@@ -20,8 +20,8 @@ from harmony.training.state import TrainingState
 from harmony.training.stream import render_views
 from harmony.training.validation import ValidationObject, validate
 
-SHIFT, GUIDED_SHARE = 6.0, 0.12
-DEFAULTS = ModelDefaults(Guidance("decomposed", 1.0, 0.5), SamplerSettings("ddim", 12, 0.0))
+SHIFT, GUIDED_SHARE, GUIDANCE_BOUND = 6.0, 0.12, 0.15
+DEFAULTS = ModelDefaults(Guidance("decomposed", 2.0, 0.5), SamplerSettings("ddim", 12, 0.0))
 GUIDANCE_GRID = ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 1.0))
 GRID_OBJECTS = 64
 CHECK_GUIDANCE, CHECK_SETTINGS = Guidance("decomposed", 1.0, 0.0), SamplerSettings("ddim", 10, 0.0)
@@ -58,6 +58,7 @@ def denoiser(
         weights_sha256="",
         shift=SHIFT,
         guided_share=GUIDED_SHARE,
+        guidance_bound=GUIDANCE_BOUND,
         defaults=DEFAULTS,
         dtype=dtype,
     )
@@ -109,6 +110,7 @@ def export(
         "kind": "small",
         "shift": SHIFT,
         "guided_share": GUIDED_SHARE,
+        "guidance_bound": GUIDANCE_BOUND,
         "config": config.to_json(),
         "defaults": write_defaults(DEFAULTS),
         "training": record,

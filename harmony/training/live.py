@@ -22,7 +22,7 @@ from torch import Tensor
 from harmony.models.base import ModelDefaults
 from harmony.models.small import SmallConfig, SmallNetwork
 from harmony.models.small.denoiser import read_defaults, read_network, write_defaults
-from harmony.models.small.schedule import noise_schedule, signal_shares
+from harmony.models.small.schedule import schedule_of, signal_shares
 from harmony.models.small.weights import load_state, save_model
 from harmony.models.small_live import LiveDenoiser, LiveNetwork
 from harmony.models.small_live.schedule import Walks, walks_of
@@ -153,7 +153,7 @@ def load_teacher(
     """
     network, card = read_network(folder, SmallNetwork)
     network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    schedule = noise_schedule(card["shift"], card.get("guided_share", 1.0))
+    schedule = schedule_of(card)
     shares = signal_shares(card["shift"]).float()
     return Teacher(network, schedule, shares, num_steps), card
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from harmony.records import Guidance, ReferenceImage, SamplerSettings
 from harmony.sampling import validate_settings
 from harmony.training.finish import validation_set
 from harmony.training.objects import ObjectLibrary, load_library, training_split
-from harmony.training.validation import Embed, ValidationObject, validate
+from harmony.training.validation import Embed, ValidationObject, validate, view_diversity
 
 NO_ENCODER = "none"
 TABLE_HEAD = (
@@ -180,6 +180,11 @@ def measure(
     }
 
 
+def true_diversity(objects: Sequence[ValidationObject], embed: Embed) -> float:
+    """Return D of the true views, in the mean over objects; views that go wrong have more."""
+    return fmean(view_diversity(item.views[None], embed).item() for item in objects)
+
+
 def table(records: Sequence[dict[str, Any]]) -> str:
     """Return the records as a Markdown table."""
     return "\n".join([TABLE_HEAD, *(_row(record) for record in records)])
@@ -223,6 +228,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--guided-share", type=float, help="guide below this share of signal; default: the card's"
     )
+    parser.add_argument(
+        "--guidance-bound",
+        type=float,
+        help="of each guidance term's root mean square, inf for none; default: the card's",
+    )
     parser.add_argument("--no-clip", action="store_true", help="leave the guided estimate as it is")
     parser.set_defaults(run=run)
 
@@ -245,6 +255,7 @@ def run(options: argparse.Namespace) -> str:
         packed=not options.plain,
         shift=options.shift,
         guided_share=options.guided_share,
+        guidance_bound=options.guidance_bound,
     )
     if options.no_clip:
         model.schedule = replace(model.schedule, clip_sample_range=None)
@@ -258,20 +269,25 @@ def run(options: argparse.Namespace) -> str:
         "plain": options.plain,
         "shift": options.shift,
         "guided_share": options.guided_share,
+        "guidance_bound": model.schedule.guidance_bound,
     }
-    records = read_same_run(options.output, described).get("records", {})
+    earlier = read_same_run(options.output, described)
+    records, truth = earlier.get("records", {}), earlier.get("true_views", {})
     missing = [setting for setting in settings if setting.key not in records]
     if missing:
         embed = _load_embed(options.encoder, device)
         objects = held_out_objects(
             options.objects, options.count, model.image_size, device, options.cache
         )
+        if embed is not None and not truth:
+            truth = {"diversity": true_diversity(objects, embed)}
         for setting in missing:
             records[setting.key] = measure(
                 model, objects, setting, seeds, batch=options.batch, embed=embed
             )
-            write_json(options.output, {**described, "records": records})
-    return table([records[setting.key] for setting in settings])
+            write_json(options.output, {**described, "true_views": truth, "records": records})
+    said = [f"D of the true views: {truth['diversity']:.3f}"] if truth else []
+    return "\n\n".join([table([records[setting.key] for setting in settings]), *said])
 
 
 def _load_embed(encoder: str, device: torch.device) -> Embed | None:

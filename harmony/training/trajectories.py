@@ -11,6 +11,7 @@ kept of a trajectory, besides its noise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from harmony.ddim import DdimStep
 from harmony.ddim import ddim_steps as steps_through
+from harmony.guidance import bounded_scale
 from harmony.models.base import NoiseSchedule
 from harmony.models.small.network import ReferenceFeatures, SmallNetwork
 from harmony.sampling import timesteps
@@ -86,11 +88,6 @@ class Dials:
         scales = self.scales.repeat_interleave(count, dim=0)
         return Dials(scales, count * self.decomposed)
 
-    def branch_weights(self) -> Float[Tensor, "4 B"]:
-        """Return weights of full, no_reference, no_views, unconditional; see `guidance.RULES`."""
-        s1, s2, s = self.scales.unbind(dim=1)
-        return torch.stack([1 + s1 + s2 + s, -s1, -s2, -s])
-
 
 class Teacher:
     """The guided small model as a map from noise to the estimates of long steps."""
@@ -109,6 +106,8 @@ class Teacher:
         self.network, self.schedule = network, schedule
         self.shares = shares.to(network.places.device)
         self.steps = ddim_steps(schedule, num_steps)
+        bound = schedule.guidance_bound
+        self._bound = math.inf if bound is None else bound
 
     @torch.no_grad()
     def estimates(
@@ -153,11 +152,13 @@ class Teacher:
         full, without_reference, without_views, neither = out.split(
             [batch, parted, parted, batch - parted]
         )
-        weights = dials.branch_weights()[:, :, None, None, None, None]
-        guided = weights[0] * full
-        guided[:parted] += weights[1, :parted] * without_reference
-        guided[:parted] += weights[2, :parted] * without_views
-        guided[parted:] += weights[3, parted:] * neither
+        front, back = slice(parted), slice(parted, None)
+        terms = ((front, without_reference), (front, without_views), (back, neither))
+        guided = full.clone()
+        for number, (samples, other) in enumerate(terms):
+            if len(other):
+                difference, scales = full[samples] - other, dials.scales[samples, number]
+                guided[samples] += bounded_scale(scales, difference, self._bound) * difference
         return guided.clamp(-1, 1)
 
     def _predict(

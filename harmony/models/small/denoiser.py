@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +51,7 @@ class SmallDenoiser:
         shift: float,
         defaults: ModelDefaults,
         guided_share: float = 1.0,
+        guidance_bound: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Wrap a network.
@@ -61,6 +63,7 @@ class SmallDenoiser:
             shift: Of `noise_schedule`.
             defaults: Recommended guidance and sampler.
             guided_share: Of `noise_schedule`.
+            guidance_bound: Likewise.
             dtype: Arithmetic; latents stay float32.
         """
         self.network = network.to(dtype).eval().requires_grad_(False)
@@ -72,7 +75,7 @@ class SmallDenoiser:
         self.view_count = network.config.view_count
         self.image_size = size
         self.latent_shape: tuple[int, int, int] = (4, size, size)
-        self.schedule = noise_schedule(shift, guided_share)
+        self.schedule = noise_schedule(shift, guided_share, guidance_bound)
         self._shares = signal_shares(shift).float()
 
     @property
@@ -239,6 +242,7 @@ def load(
     packed: bool = True,
     shift: float | None = None,
     guided_share: float | None = None,
+    guidance_bound: float | None = None,
 ) -> SmallDenoiser:
     """Load weights and card from `folder`, strictly.
 
@@ -250,11 +254,13 @@ def load(
             (`harmony.models.small.packing`); False computes as training does.
         shift: Of `noise_schedule`; the card's if left out.
         guided_share: Likewise.
+        guidance_bound: Likewise; infinity bounds nothing.
 
     Raises:
         ValueError: A file is damaged, or does not fit the network.
     """
     network, card = read_network(folder, SmallNetwork)
+    bound = card.get("guidance_bound") if guidance_bound is None else guidance_bound
     if packed and torch.device(device).type == "cpu":
         network = pack_for_cpu(network, dtype)
     return SmallDenoiser(
@@ -264,5 +270,6 @@ def load(
         shift=card["shift"] if shift is None else shift,
         defaults=read_defaults(card["defaults"]),
         guided_share=card.get("guided_share", 1.0) if guided_share is None else guided_share,
+        guidance_bound=None if bound == math.inf else bound,
         dtype=dtype,
     )

@@ -32,15 +32,18 @@ def signal_shares(shift: float) -> Float[Tensor, " T"]:
     return even / (even + shift * (1.0 - even))
 
 
-def noise_schedule(shift: float, guided_share: float = 1.0) -> NoiseSchedule:
+def noise_schedule(
+    shift: float, guided_share: float = 1.0, guidance_bound: float | None = None
+) -> NoiseSchedule:
     """Return the schedule that diffusers' samplers walk.
 
     Args:
         shift: See `signal_shares`.
         guided_share: Guidance acts while the signal's share t is below this.
+        guidance_bound: Of each guidance term's root mean square; see `NoiseSchedule`.
 
     Raises:
-        ValueError: `guided_share` is not in [0, 1].
+        ValueError: `guided_share` is not in [0, 1], or the bound is not above 0.
     """
     if not 0 <= guided_share <= 1:
         raise ValueError(f"The guided share is {guided_share}; it must be a number from 0 to 1.")
@@ -54,12 +57,13 @@ def noise_schedule(shift: float, guided_share: float = 1.0) -> NoiseSchedule:
         set_alpha_to_one=True,
         clip_sample_range=1.0,  # latents are pictures in [-1, 1]
         guidance_interval=None if first == 0 else (first, NUM_TRAIN_TIMESTEPS),
+        guidance_bound=guidance_bound,
     )
 
 
 def schedule_of(card: Mapping[str, Any]) -> NoiseSchedule:
     """Return the schedule that a model's card describes."""
-    return noise_schedule(card["shift"], card.get("guided_share", 1.0))
+    return noise_schedule(card["shift"], card.get("guided_share", 1.0), card.get("guidance_bound"))
 
 
 def add_noise(

@@ -25,7 +25,13 @@ def distilled(teacher: NoiseSchedule, walks: Walks) -> NoiseSchedule:
     Raises:
         ValueError: A walk does not fall within the schedule.
     """
-    return replace(teacher, guidance_interval=(0, 0), clip_sample_range=None, walks=walks)
+    return replace(
+        teacher,
+        guidance_interval=(0, 0),
+        guidance_bound=None,
+        clip_sample_range=None,
+        walks=walks,
+    )
 
 
 def walks_of(card: Mapping[str, Any]) -> Walks:

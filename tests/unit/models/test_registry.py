@@ -73,7 +73,7 @@ def test_a_forward_process_is_read_without_weights(monkeypatch, tmp_path):
     (tmp_path / "small/card.json").write_text(json.dumps(card | {"guided_share": 0.3}))
     monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
     for name in ("small", tmp_path / "small"):
-        assert load_schedule(name) == noise_schedule(card["shift"], 0.3)
+        assert load_schedule(name) == noise_schedule(card["shift"], 0.3, card["guidance_bound"])
     assert load_schedule("syncdreamer").guidance_interval is None
     (tmp_path / "small-live").mkdir()
     (tmp_path / "small-live/card.json").write_text(json.dumps(card | {"kind": "small-live"}))

@@ -53,6 +53,7 @@ def make_model() -> SmallDenoiser:
         weights_sha256="0" * 64,
         shift=6.0,
         guided_share=0.12,
+        guidance_bound=0.15,
         defaults=defaults,
     )
 
@@ -173,8 +174,6 @@ def test_drawn_dials_fill_their_ranges():
         assert 0 <= values.min() <= values.max() == largest
     assert (s1[:parted] == 0).float().mean() == pytest.approx(0.15, abs=0.02)
     assert (s2[:parted] == 0).float().mean() == pytest.approx(0.25, abs=0.02)
-    weights = dials.branch_weights().sum(dim=0)
-    torch.testing.assert_close(weights, torch.ones(4000))
 
 
 def test_trajectories_are_chosen_and_replaced(given):

@@ -10,6 +10,7 @@ from harmony.models.small.denoiser import write_defaults
 from harmony.models.small.schedule import noise_schedule
 from harmony.models.small.weights import save_model
 from harmony.records import Guidance, SamplerSettings
+from harmony.scoring_encoder import load_encoder
 from harmony.training.__main__ import main
 from harmony.training.finish import DEFAULTS, denoiser
 from harmony.training.measure import held_out_objects, parse_scales, parse_settings, table
@@ -95,6 +96,32 @@ def test_the_share_up_to_which_guidance_acts_can_be_tried(folder, tmp_path, caps
         assert main(arguments(folder, output, "--rules", "1:0", "--guided-share", share)) == code
     assert "guided_share" in capsys.readouterr().err
     assert load(folder / "weights", guided_share=0.3).schedule == noise_schedule(1.5, 0.3)
+
+
+def test_the_bound_of_guidance_can_be_tried(folder, tmp_path, capsys):
+    output = tmp_path / "measured.json"
+    for bound, code in (("0.05", 0), ("inf", 2)):  # the file holds the first one's records
+        assert main(arguments(folder, output, "--rules", "4:0", "--guidance-bound", bound)) == code
+    assert "guidance_bound" in capsys.readouterr().err
+    assert load(folder / "weights").schedule.guidance_bound is None
+    assert load(folder / "weights", guidance_bound=0.05).schedule.guidance_bound == 0.05
+    with pytest.raises(ValueError, match="above 0"):
+        load(folder / "weights", guidance_bound=0.0)
+    unbounded = tmp_path / "unbounded.json"
+    assert main(arguments(folder, unbounded, "--guidance-bound", "inf")) == 0
+    assert json.loads(unbounded.read_text())["guidance_bound"] is None
+
+
+def test_with_an_encoder_the_true_views_have_their_d(folder, objects, tmp_path, capsys):
+    output = tmp_path / "measured.json"
+    assert main(arguments(folder, output, "--rules", "0:0", "--encoder", "small")) == 0
+    file = json.loads(output.read_text())
+    truth = file["true_views"]["diversity"]
+    assert file["records"]["0:0 ddim 2"]["diversity"] is not None
+    assert f"D of the true views: {truth:.3f}" in capsys.readouterr().out
+    embed = load_encoder("small").embed_images
+    assert truth == pytest.approx(view_diversity(objects[0].views[None], embed).item())
+    assert truth > 0
 
 
 def test_cached_objects_are_the_rendered_ones(folder, objects, tmp_path):
