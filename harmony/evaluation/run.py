@@ -32,6 +32,7 @@ from harmony.models.base import MultiviewDenoiser
 from harmony.pipeline import SampleEvent, generate, prepare
 from harmony.recipe import make_recipe
 from harmony.records import Guidance, Recipe, ReferenceImage, SamplerSettings
+from harmony.sampling import VERSION
 
 RUN_FILE = "run.json"
 RECORDS_DIR = "records"
@@ -64,6 +65,9 @@ def describe_run(
     return {
         "model": model.name,
         "weights_sha256": model.weights_sha256,
+        "sampling": VERSION,
+        "guidance_interval": list(model.schedule.guidance_interval or ()),
+        "guidance_bound": model.schedule.guidance_bound,
         "sampler": settings.sampler.sampler,
         "steps": settings.sampler.num_steps,
         "eta": settings.sampler.eta,

@@ -206,6 +206,7 @@ def run(options: argparse.Namespace) -> str:
         "teacher_sha256": right.weights_sha256,
         "student_sha256": mine.weights_sha256,
         "teacher_steps": right.defaults.sampler.num_steps,
+        "guidance_bound": right.schedule.guidance_bound,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "objects": options.count,
         "seeds": list(seeds),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,10 @@ def test_another_run_in_the_same_folder_is_refused(
     open_run(tmp_path, description)
     with pytest.raises(ValueError, match="other seeds, steps"):
         open_run(tmp_path, {**description, "steps": 9, "seeds": [1]})
+    bounded = FakeDenoiser()
+    bounded.schedule = replace(bounded.schedule, guidance_bound=0.15)
+    with pytest.raises(ValueError, match="other guidance_bound"):
+        open_run(tmp_path, describe_run(bounded, SETTINGS, instruments))
 
 
 def test_command_line_writes_tables(dataset: Path, tiny_encoder: Path, tmp_path: Path) -> None:
