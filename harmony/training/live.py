@@ -1,7 +1,7 @@
 """`python -m harmony.training live`: distils the small model into `small-live`.
 
 Guidance (Meng et al., arXiv 2210.03142) and steps are distilled at once: the student takes the
-dials as inputs and learns steps that each go where three (or six) guided ones of the teacher go.
+dials as inputs and learns steps that each go where several of the teacher go.
 Several GPUs: `torchrun --nproc_per_node K -m harmony.training live ...`.
 """
 
