@@ -86,9 +86,11 @@ def guide(
     if set(weights) == {Branch.FULL}:
         return full
     if bound is not None:
-        differences = {b: full - predictions[b] for b in weights if b is not Branch.FULL}
-        terms = [bounded_scale(-weights[b], d, bound) * d for b, d in differences.items()]
-        return sum(terms, start=full)
+        guided = full
+        for branch in [name for name in weights if name is not Branch.FULL]:
+            difference = full - predictions[branch]
+            guided = guided + bounded_scale(-weights[branch], difference, bound) * difference
+        return guided
     terms = [weight * predictions[branch] for branch, weight in weights.items()]
     return sum(terms[1:], start=terms[0])
 
