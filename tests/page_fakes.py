@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -40,6 +40,22 @@ class PageDenoiser(FakeDenoiser):
         super().__init__()
         self.step_seconds = step_seconds
         self.working = threading.Event()
+        self._let_go = threading.Event()
+
+    @contextmanager
+    def slowed(self, step_seconds: float) -> Iterator[None]:
+        """Let every step take so long until the block ends; then a step on its way ends at once.
+
+        A test that has to act within a run gives it minutes, and pays for what it used of them.
+        """
+        before, self.step_seconds = self.step_seconds, step_seconds
+        try:
+            yield
+        finally:
+            self.step_seconds = before
+            # Whoever waits is woken, although the next to come waits again.
+            self._let_go.set()
+            self._let_go.clear()
 
     def predict(
         self,
@@ -49,7 +65,7 @@ class PageDenoiser(FakeDenoiser):
         branches: Sequence[Branch],
     ) -> Predictions:
         self.working.set()
-        time.sleep(self.step_seconds)
+        self._let_go.wait(self.step_seconds)
         return super().predict(latents, timestep, condition, branches)
 
     def decode(self, latents: Tensor) -> Views:

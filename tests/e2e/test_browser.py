@@ -69,8 +69,7 @@ def test_the_preview_lives_and_stop_keeps_it(page: Page, live: Live, picture: Pa
     give_picture(page, picture)
     page.get_by_role("button", name="Advanced settings").click()
     set_number(page, "steps", 300)
-    live.model.step_seconds = 0.05
-    try:
+    with live.model.slowed(0.4):
         page.get_by_role("button", name="Generate 16 views").click()
         expect(page.locator("#status")).to_contain_text(re.compile(r"Step \d+ of 300 .* left"))
         expect(cards(page)).to_have_count(1)
@@ -81,8 +80,6 @@ def test_the_preview_lives_and_stop_keeps_it(page: Page, live: Live, picture: Pa
         )
         page.locator("#stop").click()
         expect(page.locator("#status")).to_contain_text(re.compile(r"Stopped at step \d+ of 300"))
-    finally:
-        live.model.step_seconds = 0.0
     expect(cards(page)).to_have_count(1)
     assert colours_of_view(cards(page).first, 3) > 1
     expect(page.locator("#generate")).to_be_enabled()

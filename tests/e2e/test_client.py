@@ -81,8 +81,7 @@ def test_a_seed_does_not_depend_on_its_neighbours(client, picture):
 
 
 def test_stop_ends_the_work_and_not_only_the_waiting(live, client, picture):
-    live.model.step_seconds = 0.05
-    try:
+    with live.model.slowed(0.2):
         live.model.working.clear()
         job = client.submit(picture=handle_file(str(picture)), num_steps=400, api_name="/generate")
         assert live.model.working.wait(20)
@@ -94,8 +93,6 @@ def test_stop_ends_the_work_and_not_only_the_waiting(live, client, picture):
         assert calls == len(live.model.calls)
         timesteps = {timestep for timestep, _, _ in live.model.calls}
         assert len(timesteps) < 399
-    finally:
-        live.model.step_seconds = 0.0
     assert generate(client, picture)[0]["done"] is True
 
 

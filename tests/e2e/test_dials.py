@@ -83,14 +83,11 @@ def test_letting_a_dial_go_starts_a_run_and_replaces_the_one_on_its_way(
     page.get_by_role("button", name="Advanced settings").click()
     page.get_by_label("Generate whenever s1 or s2 is let go").check()
     set_number(page, "steps", 60)
-    live.model.step_seconds = 0.1
-    try:
+    with live.model.slowed(0.5):
         nudge(page, "s2", "ArrowRight")
         expect(page.locator("#status")).to_contain_text("Step")
         nudge(page, "s2", "ArrowRight")
         page.wait_for_timeout(300)
-    finally:
-        live.model.step_seconds = 0.0
     expect(page.locator("#status")).to_contain_text("Done", timeout=40_000)
     expect(page.locator("#generate")).to_be_enabled()
     with page.expect_download() as caught:
@@ -132,14 +129,11 @@ def test_a_stopped_map_goes_on_where_it_was(page: Page, live: Live, picture: Pat
     set_number(page, "instances", 1)
     page.get_by_role("button", name="Fill a map of s1 and s2").click()
     expect(page.locator("#map-status")).to_contain_text("9 cells of 4 steps")
-    live.model.step_seconds = 0.15
-    try:
+    with live.model.slowed(1.0):
         page.locator("#map-start").click()
         page.get_by_role("button", name=re.compile(r"^s1 1, s2 1, CD")).wait_for()
         page.locator("#stop").click()
         expect(page.locator("#map-status")).to_contain_text("Stopped")
-    finally:
-        live.model.step_seconds = 0.0
     expect(page.locator("#map-start")).to_have_text("Go on with the map")
     page.wait_for_timeout(800)
     made = page.locator(".mp-cell:enabled").count()
@@ -188,13 +182,10 @@ def test_stop_for_a_run_says_nothing_about_map_and_comparison(
     page.get_by_role("button", name="Fill a map of s1 and s2").click()
     page.get_by_role("button", name="Advanced settings").click()
     set_number(page, "steps", 200)
-    live.model.step_seconds = 0.05
-    try:
+    with live.model.slowed(0.4):
         page.get_by_role("button", name="Generate 16 views").click()
         expect(page.locator("#status")).to_contain_text("Step")
         page.locator("#stop").click()
         expect(page.locator("#status")).to_contain_text("Stopped at step")
-    finally:
-        live.model.step_seconds = 0.0
     page.wait_for_timeout(500)
     expect(page.locator("#map-status")).not_to_contain_text("Stopped")

@@ -20,8 +20,8 @@ from harmony.serving.lane import Lane
 from harmony.ui.turns import Turns
 from tests.page_fakes import PageDenoiser, fake_engine
 
-STEP_SECONDS = 0.05
-LONG = 400
+STEP_SECONDS = 0.1
+LONG = 999
 PATIENCE = 60
 
 

@@ -102,7 +102,8 @@ def settle(page: Page, served: LivePage) -> None:
 def test_of_ten_quick_moves_the_last_is_shown_and_two_are_computed(
     tab: Page, with_student: LivePage
 ):
-    stands = drag(tab, "s1", 10)
+    with with_student.student.slowed(5.0):
+        stands = drag(tab, "s1", 10)
     banner = tab.locator("#banner .banner-live")
     expect(banner).to_contain_text(f"s1 {float(stands):g},")
     expect(banner).to_contain_text("4 steps")
@@ -121,12 +122,9 @@ def test_of_ten_quick_moves_the_last_is_shown_and_two_are_computed(
 def test_nobody_waits_behind_the_position_that_they_asked_for(tab: Page, with_student: LivePage):
     """The browser sends a position when the dial moves and when it is let go: one work, one line."""
     tab.evaluate(NOTE_STATUS)
-    with_student.student.step_seconds = 0.5
-    try:
+    with with_student.student.slowed(0.5):
         stands = drag(tab, "s1", 10)
         expect(tab.locator("#banner .banner-live")).to_contain_text(f"s1 {float(stands):g},")
-    finally:
-        with_student.student.step_seconds = SLOW_STEP
     settle(tab, with_student)
     said = tab.evaluate("window.said")
     assert any("Answering the dials" in line for line in said)
@@ -186,19 +184,15 @@ def test_a_finished_result_comes_back_after_a_live_answer(tab: Page):
 
 
 def test_the_full_model_follows_and_a_new_drag_stops_it(tab: Page, with_student: LivePage):
-    with_student.teacher.step_seconds = 1.0
-    try:
+    with with_student.teacher.slowed(3.0):
         tab.get_by_label("Refine with the full model").check()
         drag(tab, "s1", 3)
         expect(tab.locator("#banner")).to_contain_text(re.compile("Full model.*on its way"))
         expect(tab.locator("#status")).to_contain_text("Step 1 of 4")
-        with_student.teacher.step_seconds = 0.0
         stands = drag(tab, "s1", 3, to=0.5)
-        expect(tab.locator("#banner")).to_contain_text(
-            re.compile(rf"Full models1 {float(stands):g}, s2 1 · 1 sample · 4 steps\s*$")
-        )
-    finally:
-        with_student.teacher.step_seconds = 0.0
+    expect(tab.locator("#banner")).to_contain_text(
+        re.compile(rf"Full models1 {float(stands):g}, s2 1 · 1 sample · 4 steps\s*$")
+    )
     assert with_student.student.runs[-1][0] == float(stands)
 
 
@@ -215,14 +209,11 @@ def test_a_position_waits_for_others_and_says_so(tab: Page, with_student: LivePa
 
 
 def test_the_dials_rest_while_a_run_of_ones_own_goes_on(tab: Page, with_student: LivePage):
-    with_student.teacher.step_seconds = 0.5
-    try:
+    with with_student.teacher.slowed(3.0):
         tab.get_by_role("button", name="Generate 16 views").click()
         expect(tab.locator("#status")).to_contain_text("Step 1 of 4")
         drag(tab, "s1", 3)
         expect(tab.locator("#banner")).to_contain_text("rest while your run goes on")
-    finally:
-        with_student.teacher.step_seconds = 0.0
     expect(tab.locator("#status")).to_contain_text("Done")
     assert with_student.student.runs == []
 

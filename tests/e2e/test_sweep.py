@@ -42,14 +42,11 @@ def test_the_map_fills_and_a_cell_goes_on_the_page(page: Page, picture: Path):
 
 def test_stop_keeps_the_cells_that_are_done(page: Page, live: Live, picture: Path):
     give_picture(page, picture)
-    live.model.step_seconds = 0.1
-    try:
+    with live.model.slowed(1.0):
         start(page)
         page.get_by_role("button", name=re.compile(r"^s1 1, s2 1, CD")).wait_for()
         page.locator("#stop").click()
         expect(page.locator("#map-status")).to_contain_text("Stopped")
-    finally:
-        live.model.step_seconds = 0.0
     page.wait_for_timeout(1000)
     made = page.locator(".mp-cell:enabled").count()
     assert 1 <= made < 9
