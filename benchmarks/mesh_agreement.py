@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from harmony.reconstruction import QUALITIES, reconstruct
-from harmony.reconstruction.files import read_views
+from harmony.view_files import read_views
 
 BAR = 0.93
 

@@ -22,11 +22,11 @@ from benchmarks.mesh_truth import read_truth
 from benchmarks.reconstruction_quality import measure, objects, print_ratio, print_table
 from harmony.reconstruction import QUALITIES
 from harmony.reconstruction.checks import checked_photographs
-from harmony.reconstruction.files import read_views
 from harmony.reconstruction.hull import hull_field, hull_grid, signed_silhouettes
 from harmony.reconstruction.parts import whole_solid
 from harmony.reconstruction.surface import extract_surface
 from harmony.records import Views
+from harmony.view_files import read_views
 
 
 @dataclass(frozen=True)

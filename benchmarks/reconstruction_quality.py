@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks.mesh_truth import read_truth
 from harmony.reconstruction import QUALITIES, reconstruct
-from harmony.reconstruction.files import read_views
 from harmony.records import Views
+from harmony.view_files import read_views
 
 HULL_REFERENCE = (0.0143, 0.701)
 STEREO_REFERENCE = (0.0074, 0.800)

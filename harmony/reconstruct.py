@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harmony.reconstruction import QUALITIES, Progress, reconstruct
-from harmony.reconstruction.files import MESH_ENDINGS, checked_ending, read_views, write_mesh
+from harmony.reconstruction.files import MESH_ENDINGS, checked_ending, write_mesh
+from harmony.view_files import read_views
 
 
 def _parser() -> argparse.ArgumentParser:

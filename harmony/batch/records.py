@@ -55,7 +55,7 @@ class Result:
         Raises:
             ValueError: The seed has no views.
         """
-        from harmony.reconstruction.files import read_views
+        from harmony.view_files import read_views
 
         return read_views(self._seed_folder(seed))
 

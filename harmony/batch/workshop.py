@@ -208,7 +208,8 @@ class Workshop:
             ValueError: It cannot be done; the sentence says why.
         """
         from harmony.reconstruction import reconstruct
-        from harmony.reconstruction.files import read_views, write_mesh
+        from harmony.reconstruction.files import write_mesh
+        from harmony.view_files import read_views
 
         target = self.mesh_file(folder, seed)
         views = read_views(target.parent)

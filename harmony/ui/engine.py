@@ -382,7 +382,7 @@ class Engine:
 
 
 def _read_views(views_zip: Path) -> Views:
-    from harmony.reconstruction.files import read_views
+    from harmony.view_files import read_views
 
     with tempfile.TemporaryDirectory() as folder:
         unpack_views(views_zip, Path(folder) / "views")

@@ -13,7 +13,6 @@ from PIL import Image
 from harmony.models.base import MultiviewDenoiser
 from harmony.pipeline import Sample, SampleEvent, StepEvent, generate
 from harmony.recipe import recipe_to_json
-from harmony.reconstruction.files import read_views
 from harmony.records import Recipe, ReferenceImage
 from harmony.sampling import passes_by_step
 from harmony.scoring import CDScorer, ViewEmbeddings
@@ -26,6 +25,7 @@ from harmony.ui.sample_cache import KeptSample, SampleCache
 from harmony.ui.settings import Settings
 from harmony.ui.strips import make_strip
 from harmony.ui.visits import Run, SampleFiles
+from harmony.view_files import read_views
 
 
 @dataclass

@@ -93,7 +93,7 @@ def test_other_shapes_and_ranges_are_refused():
 @pytest.mark.shared_data
 @pytest.mark.parametrize("name", ["alarm", "teapot", "turtle"])
 def test_masks_of_white_composites_match_the_renderings(name: str, shared_dir):
-    from harmony.reconstruction.files import read_views
+    from harmony.view_files import read_views
 
     views = read_views(shared_dir / "gso-dev" / name)
     found = foreground_mask(views.pixels[0, ::5]) >= 0.5

@@ -104,11 +104,11 @@ class ReferenceEncoder(nn.Module):
         self.fine = ResidualConv(stem[1])
         self.to_map = nn.Conv2d(stem[1], stem[1], 1)
         self.to_tokens = nn.Conv2d(stem[2], width, 1)
-        self.positions = nn.Parameter(0.02 * torch.randn((config.image_size // 16) ** 2, width))
+        self.positions = noise_parameter((config.image_size // 16) ** 2, width)
         self.blocks = nn.ModuleList(
             Block(width, config.heads, modulated=False) for _ in range(config.reference_depth)
         )
-        self.null_token = nn.Parameter(0.02 * torch.randn(width))
+        self.null_token = noise_parameter(width)
         self.elevation = nn.Linear(4, width)
         self.keys_values = nn.ModuleList(
             KeysValues(width, config.heads) for _ in range((config.depth + 1) // 2)
@@ -219,7 +219,7 @@ class SmallNetwork(nn.Module):
         self.reference = ReferenceEncoder(config)
         self.stem = Stem(config.stem)
         self.down = nn.Conv2d(config.stem[2], width, 3, stride=2, padding=1)
-        self.places = nn.Parameter(0.02 * torch.randn(config.view_count, grid * grid, width))
+        self.places = noise_parameter(config.view_count, grid * grid, width)
         self.time_in = nn.Linear(TIME_WIDTH, width)
         self.time_out = nn.Linear(width, width)
         self.modulation = nn.Linear(width, 6 * width)
@@ -305,6 +305,17 @@ class SmallNetwork(nn.Module):
         hidden = self.time_out(F.silu(self.time_in(embedded))) + reference.elevation
         rows = rearrange(self.modulation(F.silu(hidden)), "b (six c) -> b 1 six c", six=6)
         return rows.expand(-1, len(self.blocks), -1, -1)
+
+
+def noise_parameter(*shape: int) -> nn.Parameter:
+    """Return normal noise of standard deviation .02 to learn from; on "meta" nothing is drawn.
+
+    To draw there would import the whole of PyTorch's compiler: a second or two before a first run.
+    """
+    values = torch.empty(shape)
+    if not values.is_meta:
+        nn.init.normal_(values, std=0.02)
+    return nn.Parameter(values)
 
 
 def expand(x: Tensor, batch: int) -> Tensor:

@@ -5,8 +5,9 @@ from PIL import Image
 from trimesh.visual import ColorVisuals
 
 from harmony.reconstruct import main
-from harmony.reconstruction.files import GLTF_FROM_WORLD, read_views, write_mesh
+from harmony.reconstruction.files import GLTF_FROM_WORLD, write_mesh
 from harmony.records import Mesh, Views
+from harmony.view_files import read_views
 
 
 @pytest.fixture
