@@ -144,6 +144,17 @@ def test_opening_the_page_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_the_way_to_a_first_run_imports_neither_mesh_code_nor_compiler():
+    code = (
+        "import sys, harmony.ui.painting; from harmony.ui.loading import denoiser;"
+        "denoiser('small', 'cpu');"
+        "print([m for m in ('trimesh', 'networkx', 'skimage', 'sympy', 'torch._dynamo')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_launching_needs_no_network():
     settings = launch_settings(fake_engine(), Lane())
     assert settings["ssr_mode"] is False

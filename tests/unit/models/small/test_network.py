@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harmony.models.small.config import SmallConfig
-from harmony.models.small.network import SmallNetwork
+from harmony.models.small.network import SmallNetwork, noise_parameter
 
 TINY = SmallConfig(
     image_size=32, view_count=3, width=16, depth=2, heads=2, reference_depth=1, stem=(8, 8, 16)
@@ -25,6 +25,15 @@ def inputs(batch: int = 2):
     noisy = torch.randn(batch, 3, 4, 32, 32, generator=generator)
     picture = torch.rand(batch, 4, 32, 32, generator=generator) * 2 - 1
     return noisy, picture, torch.full((batch,), 0.4), torch.full((batch,), 30.0)
+
+
+def test_noise_is_drawn_where_there_is_memory_for_it():
+    torch.manual_seed(0)
+    drawn = noise_parameter(100, 100)
+    assert drawn.requires_grad
+    assert abs(float(drawn.std()) / 0.02 - 1) < 0.03
+    with torch.device("meta"):
+        assert noise_parameter(3, 4).shape == (3, 4)
 
 
 @torch.inference_mode()
