@@ -87,9 +87,10 @@ def guide(
         return full
     if bound is not None:
         guided = full
-        for branch in [name for name in weights if name is not Branch.FULL]:
-            difference = full - predictions[branch]
-            guided = guided + bounded_scale(-weights[branch], difference, bound) * difference
+        for branch, weight in weights.items():
+            if branch is not Branch.FULL:
+                difference = full - predictions[branch]
+                guided = guided + bounded_scale(-weight, difference, bound) * difference
         return guided
     terms = [weight * predictions[branch] for branch, weight in weights.items()]
     return sum(terms[1:], start=terms[0])
