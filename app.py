@@ -48,17 +48,19 @@ def serve(options: argparse.Namespace, stop: StopSignal) -> None:
     if not options.gpus and not is_zero_gpu():  # workers and ZeroGPU load their own
         load_ahead(engine, options.model)
     lane = Lane(slots(options), max_waiting=options.max_queue)
+    turns = Turns(lane, RunLog(options.model))
+    visits = Visits(
+        lambda: folder.files,
+        clock=lane.clock,
+        max_bytes=int(options.cache_size * 1e9),
+        busy_since=lane.busy_since,
+    )
     demo = build_demo(
         engine,
         defaults=standard_defaults(options.model),
         examples=load_examples(),
-        visits=Visits(
-            lambda: folder.files,
-            clock=lane.clock,
-            max_bytes=int(options.cache_size * 1e9),
-            busy_since=lane.busy_since,
-        ),
-        turns=Turns(lane, RunLog(options.model)),
+        visits=visits,
+        turns=turns,
     )
     stop.begin_serving()
     demo.launch(
@@ -68,7 +70,7 @@ def serve(options: argparse.Namespace, stop: StopSignal) -> None:
         mcp_server=options.mcp,
         auth=users or None,
         prevent_thread_lock=True,
-        **launch_settings(engine, lane),
+        **launch_settings(engine, visits, turns),
     )
     stop.wait()
 

@@ -37,7 +37,8 @@ FRAME_POSITIONS = {
 FRAME_SIDE, MARGIN = 160, 70
 
 ANSWERED = """(said) => new Promise((resolve) => {
-  const banner = () => document.querySelector("#banner .banner-live")?.innerText ?? "";
+  const banner = () => [...document.querySelectorAll("#banner .banner-live")].find(
+    (line) => line.checkVisibility())?.innerText ?? "";
   const look = async () => {
     if (!banner().includes(said)) return requestAnimationFrame(look);
     const url = document.querySelector(".tt-picture").style.backgroundImage.slice(5, -2);

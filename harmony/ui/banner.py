@@ -41,24 +41,33 @@ def full_banner(settings: Settings, state: str = "") -> str:
 
 def live_banner(answer: LiveAnswer, num_steps: int) -> str:
     """Return the line for a live answer."""
-    settings = answer.settings
-    said = guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
-    line = texts.student(said, int(settings.first_seed), num_steps, answer.seconds)
+    line = answer_line(answer, num_steps)
     return banner_html(texts.STUDENT, line, texts.limits(answer.limits), live=True)
 
 
+def answer_line(answer: LiveAnswer, num_steps: int) -> str:
+    """Return what the line says of a live answer's dials."""
+    settings = answer.settings
+    said = guidance(settings.rule, settings.s1, settings.s2, settings.cfg_scale)
+    return texts.student(said, int(settings.first_seed), num_steps, answer.seconds)
+
+
 def answer_value(answer: LiveAnswer, card: str) -> dict[str, object]:
-    """Return what the turntables show of a live answer.
+    """Return what the turntables show of a live answer; see `answer_card`."""
+    return turntable_value([answer_card(answer, card)])
+
+
+def answer_card(answer: LiveAnswer, card: str) -> Card:
+    """Return a live answer's card.
 
     Args:
         answer: It.
         card: Its name there; a seed keeps its card from answer to answer.
     """
-    shown = Card(
+    return Card(
         id=card,
         title=texts.CARD.format(seed=int(answer.settings.first_seed)),
         strip=jpeg_url(answer.strip),
         note=texts.NOTE,
         live=True,
     )
-    return turntable_value([shown])

@@ -18,6 +18,7 @@ from harmony.ui.status import status_html
 from harmony.ui.texts import dials as texts
 from harmony.ui.turns import Turns
 from harmony.ui.visits import Run, Visit
+from harmony.ui.wire import asked_before
 
 
 class DialActions:
@@ -29,7 +30,13 @@ class DialActions:
 
     @in_plain_words
     def released(
-        self, request: gr.Request, picture: str | None, refine: bool, live: int, *dials: Any
+        self,
+        request: gr.Request,
+        picture: str | None,
+        refine: bool,
+        live: int,
+        wire: Any,
+        *dials: Any,
     ) -> Updates:
         """Show the run of these dials if it was made before; else say or start what it takes.
 
@@ -38,6 +45,8 @@ class DialActions:
         if picture is None:
             return self.page.nothing
         wanted, visit = settings_from(dials), self.page.visit(request)
+        if asked_before(wire) < visit.live.moved_at:
+            return self.page.nothing  # let go elsewhere since
         busy = visit.running and not visit.refining
         served = live and wanted.rule in RULES
         asked = live_request(picture, live, dials) if served else None
@@ -87,7 +96,7 @@ def bind_dials(actions: DialActions, turns: Turns) -> Any:
     released = gr.on(
         [inputs.s1.release, inputs.s2.release, inputs.cfg_scale.release],
         actions.released,
-        inputs=[inputs.picture, inputs.refine, inputs.live, *inputs.dials],
+        inputs=[inputs.picture, inputs.refine, inputs.live, inputs.wire, *inputs.dials],
         outputs=[inputs.asked, *on_show],
         trigger_mode="always_last",
         show_progress_on=inputs.asked,  # as for the live dials

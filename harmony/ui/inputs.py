@@ -20,6 +20,7 @@ from harmony.ui.offers import cutout_choices
 from harmony.ui.texts import describe as describe_texts
 from harmony.ui.texts import dials as dial_texts
 from harmony.ui.texts import live as live_texts
+from harmony.ui.turntable import script
 
 
 def _preprocess(self: gr.Image, payload: Any) -> Any:
@@ -79,6 +80,7 @@ class Inputs:
     live: gr.Radio
     refine: gr.Checkbox
     asked: gr.State
+    wire: gr.HTML
     elevation_deg: gr.Slider
     foreground: gr.Slider
     cutout: gr.Dropdown
@@ -154,7 +156,14 @@ def _live_dials(offer: LiveOffer) -> dict[str, Any]:
     refine = gr.Checkbox(False, label=label, info=info, elem_id="refine")
     if offer.why_not:
         gr.Markdown(offer.why_not, elem_classes="fine-print", elem_id="live-off")
-    return {"live": live, "refine": refine, "asked": gr.State(0)}
+    wire = gr.HTML(
+        value={},
+        html_template="",
+        js_on_load=script("wire.js") if offer.load else None,
+        apply_default_css=False,
+        elem_id="wire",
+    )
+    return {"live": live, "refine": refine, "asked": gr.State(0), "wire": wire}
 
 
 def _main_dials(start: Defaults, offer: LiveOffer) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,33 @@ class LiveAnswer:
     seconds: float
 
 
+@dataclass(frozen=True)
+class LiveBase:
+    """What the page said last beside the dials that move.
+
+    Attributes:
+        picture: The file as it was given.
+        settings: What the controls say.
+        num_steps: One of `STEP_COUNTS`, or `OFF`.
+    """
+
+    picture: Path
+    settings: Settings
+    num_steps: int
+
+    def at(self, dials: Mapping[str, float]) -> LiveRequest:
+        """Return a position of the moving dials.
+
+        Args:
+            dials: "s1", "s2", "cfg_scale"; what is missing stands as the page said last.
+
+        Raises:
+            ValueError: It cannot be answered.
+        """
+        values: dict[str, Any] = {**dials}
+        return LiveRequest(self.picture, replace(self.settings, **values), self.num_steps)
+
+
 @dataclass
 class LiveMemory:
     """What a visit remembers between two movements of a dial; it goes with the visit.
@@ -132,6 +159,9 @@ class LiveMemory:
         refine: The position that the full model shall paint once the student has.
         asked: How often the full model was asked to follow.
         pictures: The last `KEEP_PICTURES`, ready for the student.
+        base: What the page said last beside the moving dials; None while there is no picture.
+        answered: The newest answer and its position.
+        moved_at: When the short way was asked last, on the browser's clock.
     """
 
     wanted: LiveRequest | None = None
@@ -140,6 +170,9 @@ class LiveMemory:
     refine: LiveRequest | None = None
     asked: int = 0
     pictures: OrderedDict[Any, LivePicture] = field(default_factory=OrderedDict)
+    base: LiveBase | None = None
+    answered: tuple[LiveRequest, LiveAnswer] | None = None
+    moved_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def want(self, request: LiveRequest) -> bool:
@@ -166,6 +199,11 @@ class LiveMemory:
     def _leave(self, request: LiveRequest) -> None:
         if self.painting == request:
             self.painting = None
+
+    def answer_to(self, request: LiveRequest) -> LiveAnswer | None:
+        """Return the newest answer if it is that of a position."""
+        answered = self.answered
+        return answered[1] if answered is not None and answered[0] == request else None
 
     def show(self, answered: LiveRequest) -> None:
         """Note that the answer to a position is on show."""

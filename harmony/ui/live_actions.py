@@ -2,11 +2,13 @@
 
 In the browser one position is on its way and one waits; the lane lets one of a visitor's wait;
 and a position that is no longer wanted ends at once, or at its next step in another process.
+A moving dial asks on the short way first (`wire`); the events here keep what was answered there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,14 +19,15 @@ from harmony.ui import texts as page_texts
 from harmony.ui.actions import Actions, Updates, settings_from
 from harmony.ui.banner import answer_value, banner_html, live_banner
 from harmony.ui.errors import in_plain_words
-from harmony.ui.live import RULES, LiveAnswer, LiveRequest
+from harmony.ui.live import RULES, LiveAnswer, LiveBase, LiveRequest
 from harmony.ui.plans import live_request
 from harmony.ui.shown import card_id
 from harmony.ui.status import status_html, waiting_html
-from harmony.ui.student import Student
+from harmony.ui.student import Student, while_wanted
 from harmony.ui.texts import live as texts
 from harmony.ui.turns import Turns
 from harmony.ui.visits import Visit
+from harmony.ui.wire import asked_before, wire_value
 
 
 class LiveActions:
@@ -42,7 +45,7 @@ class LiveActions:
 
     @in_plain_words
     def at_once(
-        self, request: gr.Request, picture: str | None, num_steps: int, *dials: Any
+        self, request: gr.Request, picture: str | None, num_steps: int, wire: Any, *dials: Any
     ) -> Updates | None:
         """Answer a position that takes no work; None where the student must paint it."""
         if not num_steps or picture is None:
@@ -52,16 +55,40 @@ class LiveActions:
         wanted, visit = live_request(picture, num_steps, dials), self.page.visit(request)
         if visit.running and not visit.refining:
             return {self.page.results.banner: banner_html(texts.FULL, texts.RESTING)}
-        if visit.live.shown == wanted:
+        live = visit.live
+        if asked_before(wire) < live.moved_at:
+            return self.page.nothing  # the dial has moved on, which came here on the short way
+        if live.shown == wanted:
+            live.show(wanted)  # nothing else is waited for
             return self._followed(visit, wanted)
-        under_way = visit.live.want(wanted)
+        under_way = live.want(wanted)
         visit.stop_refining()
-        return self.page.nothing if under_way else None
+        known = live.answer_to(wanted)
+        if known is not None:
+            shown = self.page.buttons(running=False) | self._show(visit, wanted, known)
+            return shown | self._followed(visit, wanted, otherwise={})
+        return self._working() if under_way else None
 
-    def _followed(self, visit: Visit, answered: LiveRequest) -> Updates:
-        """Let the full model follow an answer where it shall."""
+    def remember(
+        self, request: gr.Request, picture: str | None, num_steps: int, *dials: Any
+    ) -> Updates:
+        """Keep what the short way of a moving dial must know, and tell the page its key."""
+        visit = self.page.visit(request)
+        visit.live.base = live_base(picture, num_steps, dials)
+        return {self.page.inputs.wire: wire_value(visit.key)}
+
+    def _followed(
+        self, visit: Visit, answered: LiveRequest, otherwise: Updates | None = None
+    ) -> Updates:
+        """Let the full model follow an answer where it shall; else change nothing."""
         asked = visit.live.take_refine(answered)
-        return self.page.nothing if asked is None else {self.page.inputs.asked: asked}
+        if asked is not None:
+            return {self.page.inputs.asked: asked}
+        return self.page.nothing if otherwise is None else otherwise
+
+    def _working(self) -> Updates:
+        said = texts.WORKING if self.student.model.state == "ready" else texts.LOADING
+        return {self.page.results.status: status_html(said, busy=True)}
 
     def waiting(self, place: Place) -> Updates:
         """Say where in the queue a position waits; a newer one takes its place."""
@@ -69,7 +96,7 @@ class LiveActions:
 
     @in_plain_words
     def answer(
-        self, request: gr.Request, picture: str | None, num_steps: int, *dials: Any
+        self, request: gr.Request, picture: str | None, num_steps: int, _: Any, *dials: Any
     ) -> Iterator[Updates]:
         """Let the student paint a position, if it is still wanted when its turn has come."""
         wanted, visit = live_request(picture, num_steps, dials), self.page.visit(request)
@@ -79,21 +106,13 @@ class LiveActions:
         elif live.wanted != wanted or live.painting == wanted:
             yield self.page.nothing
         else:
-            live.painting = wanted
-            try:
-                yield from self._painted(visit, wanted)
-            finally:
-                live.leave(wanted)
+            yield from self._painted(visit, wanted)
 
     def _painted(self, visit: Visit, wanted: LiveRequest) -> Iterator[Updates]:
         results, live = self.page.results, visit.live
-        said = texts.WORKING if self.student.model.state == "ready" else texts.LOADING
-        working = status_html(said, busy=True)
-        yield self.page.buttons(running=False) | {results.status: working}
+        yield self.page.buttons(running=False) | self._working()
         try:
-            for event in self.student.answer(wanted, live, lambda: live.still_wants(wanted)):
-                if not live.still_wants(wanted):
-                    return
+            for event in while_wanted(self.student, live, wanted):
                 if event is not None:
                     yield self._show(visit, wanted, event)
         except ValueError as error:
@@ -133,11 +152,20 @@ class LiveActions:
         return self.page.show(visit)
 
 
-def bind_live(actions: LiveActions, turns: Turns, released: Any) -> None:
+def live_base(picture: str | None, num_steps: int, dials: tuple[Any, ...]) -> LiveBase | None:
+    """Return what the page says beside the moving dials; None while that cannot be painted."""
+    try:
+        return LiveBase(Path(picture), settings_from(dials), num_steps) if picture else None
+    except ValueError:
+        return None  # a number that is being typed; who runs with it is told
+
+
+def bind_live(actions: LiveActions, demo: gr.Blocks, turns: Turns, released: Any) -> None:
     """Answer while s1, s2 or s moves, and once more when it is let go.
 
     Args:
         actions: The handlers.
+        demo: The page.
         turns: Who works when.
         released: The event of a dial that was let go; some ways of moving one say nothing else.
     """
@@ -150,12 +178,26 @@ def bind_live(actions: LiveActions, turns: Turns, released: Any) -> None:
     }
     answer: dict[str, Any] = {
         **turns.of(actions.answer, plans.live, actions.waiting, actions.at_once),
-        "inputs": [inputs.picture, inputs.live, *inputs.dials],
+        "inputs": [inputs.picture, inputs.live, inputs.wire, *inputs.dials],
         "outputs": actions.outputs,
         "trigger_mode": "always_last",
         **quiet,
     }
-    moved = gr.on([inputs.s1.input, inputs.s2.input, inputs.cfg_scale.input], **answer)
+    moved = inputs.wire.input(**answer)
     for event in (moved, released.success(**answer)):
         event.failure(actions.failed, outputs=actions.outputs, **quiet)
+    gr.on(
+        [
+            *(demo.load, inputs.wire.select, inputs.picture.change, inputs.live.change),
+            *(inputs.cutout.change, inputs.foreground.change, inputs.elevation_deg.change),
+            *(inputs.rule.change, inputs.sampler.change, inputs.num_steps.change),
+            *(inputs.eta.change, inputs.instances.change, inputs.first_seed.change),
+            inputs.object_name.change,
+        ],
+        actions.remember,
+        inputs=[inputs.picture, inputs.live, *inputs.dials],
+        outputs=inputs.wire,
+        trigger_mode="always_last",
+        **quiet,
+    )
     results.back.click(actions.back, outputs=actions.page.parts, **quiet)

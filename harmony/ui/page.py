@@ -42,6 +42,7 @@ from harmony.ui.sweep import SweepActions, build_sweep
 from harmony.ui.theme import style_sheet, theme
 from harmony.ui.turns import Turns
 from harmony.ui.visits import Visits
+from harmony.ui.wire import wire_route
 from harmony.ui.wiring import (
     bind_api,
     bind_comparison,
@@ -124,7 +125,7 @@ def build_demo(
         # Of one event's handlers the browser calls the next when the last has answered.
         released = bind_dials(DialActions(actions), turns)
         if engine.student is not None:
-            bind_live(LiveActions(actions, engine.student), turns, released)
+            bind_live(LiveActions(actions, engine.student), demo, turns, released)
         estimate = bind_modes(ModeActions(actions, chip))
         bind_comparison(CompareActions(actions, comparison), turns)
         bind_sweep(SweepActions(actions, sweep, examples), demo, turns)
@@ -138,8 +139,18 @@ def build_demo(
     return demo
 
 
-def launch_settings(engine: Engine, lane: Lane) -> dict[str, Any]:
-    """Return what `launch` must be told, in every place that launches the page."""
+def launch_settings(engine: Engine, visits: Visits, turns: Turns) -> dict[str, Any]:
+    """Return what `launch` must be told, in every place that launches the page.
+
+    Args:
+        engine: The page's.
+        visits: Likewise.
+        turns: Likewise.
+    """
+    lane = turns.lane
+    routes = [health_route(lane, engine.model_name, lambda: engine.model.state)]
+    if engine.student is not None:
+        routes.append(wire_route(engine.student, visits, turns))
     return {
         "theme": theme(),
         "css": style_sheet(),
@@ -149,7 +160,7 @@ def launch_settings(engine: Engine, lane: Lane) -> dict[str, Any]:
         # Gradio counts an event that waits for its turn as active, although it holds no thread.
         "max_threads": THREADS + lane.max_waiting,
         "app_kwargs": {
-            "routes": [health_route(lane, engine.model_name, lambda: engine.model.state)],
+            "routes": routes,
             "middleware": [Middleware(BodyLimit)],
         },
         "footer_links": ["api", "settings"],

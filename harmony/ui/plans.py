@@ -44,7 +44,7 @@ def run(picture: str | None, *dials: Any) -> Work:
     return _sampling("generate", dials)
 
 
-def live(picture: str | None, num_steps: int, *dials: Any) -> Work:
+def live(picture: str | None, num_steps: int, _: Any, *dials: Any) -> Work:
     """Return the work of a live answer.
 
     Raises:

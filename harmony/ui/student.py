@@ -147,6 +147,26 @@ class Student:
         return {seed: self._noise[seed]}
 
 
+def while_wanted(
+    student: Student, live: LiveMemory, wanted: LiveRequest
+) -> Iterator[LiveAnswer | None]:
+    """Paint the position that a visit waits for, for as long as it does.
+
+    Returns:
+        What `Student.answer` does; the answer is remembered as the newest of the visit.
+    """
+    live.painting = wanted
+    try:
+        for event in student.answer(wanted, live, lambda: live.still_wants(wanted)):
+            if not live.still_wants(wanted):
+                return
+            if event is not None:
+                live.answered = wanted, event
+            yield event
+    finally:
+        live.leave(wanted)
+
+
 def live_recipe(model: MultiviewDenoiser, picture: LivePicture, request: LiveRequest) -> Recipe:
     """Return the recipe of an answer.
 

@@ -11,8 +11,9 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
@@ -101,25 +102,15 @@ class Turns:
             if answer is not None:
                 yield answer
                 return
-            ticket = self._join(request, plan, values)
-            work: _Steps | None = None
-            outcome = "stopped"
             try:
-                async for place in self._waits(ticket):
-                    yield gr.skip() if waiting is None else waiting(place)
-                work = _Steps(self._threads[ticket.slot or 0], handler, arguments)
-                async for value in work.until(ticket.stopped):
-                    yield value
-                outcome = "done"
-            except (ReplacedError, LeftError) as error:
-                outcome = "replaced" if isinstance(error, ReplacedError) else "left"
-                if not ticket.work.fleeting:
-                    gr.Info(str(error))
+                work = plan(*values)
+                visitor = visitor_of(request, program=work.program)
             except Exception as error:
-                outcome = "ended" if isinstance(error, TurnError) else "failed"
                 raise as_error(error) from None
-            finally:
-                self._end(ticket, work, outcome)
+            steps = functools.partial(_iterate, handler, arguments)
+            async with aclosing(self.walk(visitor, work, steps, waiting)) as walked:
+                async for value in walked:
+                    yield value
 
         if not told:
             first = inspect.Parameter(
@@ -130,12 +121,46 @@ class Turns:
         in_turn.__annotations__ = {**in_turn.__annotations__, "request": gr.Request}
         return in_turn
 
-    def _join(self, request: gr.Request, plan: Plan, values: tuple[Any, ...]) -> Ticket:
+    async def walk(
+        self,
+        visitor: str,
+        work: Work,
+        steps: Callable[[], Iterator[Any]],
+        waiting: Waiting | None = None,
+    ) -> AsyncGenerator[Any]:
+        """Wait for a turn, then yield what work yields; closing it ends the work after a step.
+
+        Args:
+            visitor: Who asks.
+            work: What for.
+            steps: Returns the iterator that does it, step by step in the slot's thread.
+            waiting: As for `of`.
+
+        Raises:
+            gr.Error: The turn was refused or taken back, or the work failed; the sentence says why.
+        """
         try:
-            work = plan(*values)
-            return self.lane.join(visitor_of(request, program=work.program), work)
+            ticket = self.lane.join(visitor, work)
         except Exception as error:
             raise as_error(error) from None
+        walked: _Steps | None = None
+        outcome = "stopped"
+        try:
+            async for place in self._waits(ticket):
+                yield gr.skip() if waiting is None else waiting(place)
+            walked = _Steps(self._threads[ticket.slot or 0], steps())
+            async for value in walked.until(ticket.stopped):
+                yield value
+            outcome = "done"
+        except (ReplacedError, LeftError) as error:
+            outcome = "replaced" if isinstance(error, ReplacedError) else "left"
+            if not work.fleeting:
+                gr.Info(str(error))
+        except Exception as error:
+            outcome = "ended" if isinstance(error, TurnError) else "failed"
+            raise as_error(error) from None
+        finally:
+            self._end(ticket, walked, outcome)
 
     async def _waits(self, ticket: Ticket) -> AsyncIterator[Place]:
         granted = asyncio.wrap_future(ticket.granted)
@@ -164,13 +189,11 @@ class Turns:
 class _Steps:
     """A handler's work in one thread, a step at a time."""
 
-    def __init__(
-        self, thread: ThreadPoolExecutor, handler: Callable[..., Any], values: tuple[Any, ...]
-    ) -> None:
+    def __init__(self, thread: ThreadPoolExecutor, iterator: Iterator[Any]) -> None:
         self._thread = thread
         # Gradio keeps in the context whose page its toasts go to.
         self._context = contextvars.copy_context()
-        self._iterator = _iterate(handler, values)
+        self._iterator: Any = iterator
 
     async def until(self, stopped: Future[None]) -> AsyncIterator[Any]:
         """Yield what the handler yields; raise at once what `stopped` raises."""

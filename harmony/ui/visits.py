@@ -76,6 +76,7 @@ class Visit:
 
     Attributes:
         folder: Theirs alone.
+        key: Told to their page alone, which shows it where it asks past Gradio.
         runs: The last `KEEP_RUNS` by id.
         cells: Runs of the map by `harmony.ui.parameter_map.cell_key`.
         current: Id of the run on show.
@@ -93,6 +94,7 @@ class Visit:
     """
 
     folder: Path
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
     cells: dict[str, Run] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
@@ -259,6 +261,15 @@ class Visits:
                 for visit in self._visits.values():
                     visit.forget(folder)
             return self._visits[session]
+
+    def with_key(self, key: str) -> tuple[str, Visit] | None:
+        """Return the session and the visit that a key is of, or None where there is none."""
+        with self._lock:
+            for session, visit in self._visits.items():
+                if secrets.compare_digest(visit.key.encode(), key.encode()):
+                    visit.used_at = self._clock()
+                    return session, visit
+        return None
 
     def close_all(self) -> None:
         """Remove everything that anybody made."""

@@ -75,16 +75,16 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
     def start(
         engine: Engine, *, examples: tuple[Example, ...] = (), turns: Turns | None = None
     ) -> str:
-        turns = turns or Turns(Lane())
+        turns, visits = turns or Turns(Lane()), Visits(lambda: folder)
         demo = build_demo(
             engine,
             defaults=Defaults(num_steps=STEPS),
             examples=examples,
-            visits=Visits(lambda: folder),
+            visits=visits,
             turns=turns,
         )
         demos.append(demo)
-        settings = launch_settings(engine, turns.lane)
+        settings = launch_settings(engine, visits, turns)
         _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **settings)
         return url
 

@@ -26,6 +26,7 @@ from tests.page_fakes import PageDenoiser, PageStudent, fake_engine
 pytestmark = pytest.mark.browser
 
 SLOW_STEP = 0.15
+BANNER = "#banner .banner-live >> visible=true"
 NOTE_STATUS = """() => {
   window.said = [];
   const status = document.querySelector("#status");
@@ -104,7 +105,7 @@ def test_of_ten_quick_moves_the_last_is_shown_and_two_are_computed(
 ):
     with with_student.student.slowed(5.0):
         stands = drag(tab, "s1", 10)
-    banner = tab.locator("#banner .banner-live")
+    banner = tab.locator(BANNER)
     expect(banner).to_contain_text(f"s1 {float(stands):g},")
     expect(banner).to_contain_text("4 steps")
     settle(tab, with_student)
@@ -119,12 +120,41 @@ def test_of_ten_quick_moves_the_last_is_shown_and_two_are_computed(
     expect(cards(tab).first.locator(".tt-title")).to_have_text("Live · seed 0")
 
 
+def test_a_moving_dial_is_answered_past_the_pages_events(tab: Page, with_student: LivePage):
+    drag(tab, "s1", 2)
+    expect(tab.locator("#banner .banner-wire")).to_have_count(0)  # the page has kept the answer
+    picture = "node => node.querySelector('.tt-picture').style.backgroundImage"
+    before = cards(tab).first.evaluate(picture)
+    tab.route("**/queue/join*", lambda route: None)  # no event comes through
+    stands = drag(tab, "s1", 4, to=0.4)
+    expect(tab.locator(BANNER)).to_contain_text(f"s1 {float(stands):g},")
+    expect(tab.locator("#banner .banner-wire")).to_be_visible()
+    assert cards(tab).first.evaluate(picture) != before
+    assert with_student.student.runs[-1][0] == float(stands)
+
+
+def test_where_the_short_way_is_closed_the_pages_events_answer(tab: Page, with_student: LivePage):
+    tab.route("**/live-wire", lambda route: route.fulfill(json={"ask": "page"}))
+    for share in (0.9, 0.2):
+        stands = drag(tab, "s1", 4, to=share)
+        expect(tab.locator(BANNER)).to_contain_text(f"s1 {float(stands):g},")
+    assert with_student.student.runs[-1][0] == float(stands)
+
+
+def test_back_and_forth_the_line_is_that_of_the_views(tab: Page):
+    for share in (0.9, 0.2, 0.9, 0.2, 0.9):
+        stands = drag(tab, "s1", 3, to=share)
+        expect(tab.locator(BANNER)).to_contain_text(f"s1 {float(stands):g},")
+    expect(tab.locator("#banner .banner-wire")).to_have_count(0)
+    expect(tab.locator("#banner")).to_contain_text(f"s1 {float(stands):g},")
+
+
 def test_nobody_waits_behind_the_position_that_they_asked_for(tab: Page, with_student: LivePage):
     """The browser sends a position when the dial moves and when it is let go: one work, one line."""
     tab.evaluate(NOTE_STATUS)
     with with_student.student.slowed(0.5):
         stands = drag(tab, "s1", 10)
-        expect(tab.locator("#banner .banner-live")).to_contain_text(f"s1 {float(stands):g},")
+        expect(tab.locator(BANNER)).to_contain_text(f"s1 {float(stands):g},")
     settle(tab, with_student)
     said = tab.evaluate("window.said")
     assert any("Answering the dials" in line for line in said)
@@ -139,7 +169,7 @@ def test_where_the_dials_push_the_views_out_of_sight_a_small_copy_shows_them(
     peek = tab.locator("#turntables .tt-peek")
     expect(peek).to_be_hidden()
     drag(tab, "s1", 2)
-    expect(tab.locator("#banner .banner-live")).to_contain_text("s1 ")
+    expect(tab.locator(BANNER)).to_contain_text("s1 ")
     picture = "node => node.querySelector('.tt-picture').style.backgroundImage"
     expect(peek).to_be_visible(visible=seen)
     assert peek.evaluate(picture) == cards(tab).first.evaluate(picture)
@@ -152,7 +182,7 @@ def test_where_the_dials_push_the_views_out_of_sight_a_small_copy_shows_them(
 def test_arrow_keys_are_answered_and_two_steps_can_be_chosen(tab: Page, with_student: LivePage):
     tab.locator("#live").get_by_text("2 steps").click()
     tab.locator("#s2 input[type=range]").press("ArrowRight")
-    expect(tab.locator("#banner .banner-live")).to_contain_text("s2 1.1 · seed 0 · 2 steps")
+    expect(tab.locator(BANNER)).to_contain_text("s2 1.1 · seed 0 · 2 steps")
     assert with_student.student.runs == [(2.0, 1.1, 2)]
 
 
@@ -175,7 +205,7 @@ def test_a_finished_result_comes_back_after_a_live_answer(tab: Page):
     generate(tab)
     expect(tab.locator("#banner")).to_contain_text("Full model")
     drag(tab, "s1", 3)
-    expect(tab.locator("#banner .banner-live")).to_be_visible()
+    expect(tab.locator(BANNER)).to_be_visible()
     expect(tab.locator("#views-file")).to_be_hidden()
     tab.locator("#back").click()
     expect(tab.locator("#banner")).to_contain_text(f"Full models1 2, s2 1 · 1 sample · {STEPS}")
@@ -204,7 +234,7 @@ def test_a_position_waits_for_others_and_says_so(tab: Page, with_student: LivePa
         assert with_student.student.runs == []
     finally:
         with_student.lane.end(theirs)
-    expect(tab.locator("#banner .banner-live")).to_contain_text(f"s1 {float(stands):g},")
+    expect(tab.locator(BANNER)).to_contain_text(f"s1 {float(stands):g},")
     assert [run[0] for run in with_student.student.runs] == [float(stands)]
 
 

@@ -5,8 +5,19 @@
 const AUTOPLAY_MS = 140;
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 const root = element.querySelector(".tt-root");
-const state = { index: 0, playing: false, linked: true, cards: new Map(), timer: null, touched: false, lent: null };
-const model = () => props.value || { samples: [], words: {} };
+const state = {
+  index: 0, playing: false, linked: true, cards: new Map(), timer: null, touched: false, lent: null,
+  answers: [],
+};
+const given = () => props.value || { samples: [], words: {} };
+// While a dial moves, the live model's answers come past the page (wire.js); the newest stands in
+// the place of all cards until the page shows it, or something else.
+const ANSWER_CHANNEL = "harmony:answer", KEPT_CHANNEL = "harmony:kept", TURNTABLES = "#turntables";
+const KEEP_ANSWERS = 4;
+const model = () => {
+  const answer = state.answers.at(-1);
+  return answer ? { ...given(), samples: [answer], selected: null, spread: "", shelf: null } : given();
+};
 // The map of an example lends its nearest cell to the first card while a dial moves.
 const samplesOnShow = () => model().samples.map((sample, i) => (
   i === 0 && state.lent && state.lent.shelf === model().shelf ? { ...sample, ...state.lent.sample } : sample
@@ -187,15 +198,31 @@ function lend(event) {
 }
 
 function show() {
+  // An answer that a newer one has overtaken on its way through the page is not shown again.
+  const strips = state.answers.map((answer) => answer.strip);
+  const [first] = given().samples;
+  if (!first || !strips.includes(first.strip) || strips.at(-1) === first.strip) {
+    state.answers = [];
+    if (element.closest(TURNTABLES)) window.dispatchEvent(new CustomEvent(KEPT_CHANNEL));
+  }
   render();
   const { shelf } = model();
   if (shelf) window.dispatchEvent(new CustomEvent("harmony:shown", { detail: { shelf } }));
+}
+
+function answered(event) {
+  if (!element.isConnected) return window.removeEventListener(ANSWER_CHANNEL, answered);
+  const { place: there, card } = event.detail;
+  if (!element.closest(there)) return;
+  state.answers = [...state.answers, card].slice(-KEEP_ANSWERS);
+  render();
 }
 
 onOthersTurn((index) => {
   if (state.linked) turnAll(index);
 });
 window.addEventListener("harmony:cell", lend);
+window.addEventListener(ANSWER_CHANNEL, answered);
 function tellWhere(event) {
   if (!element.isConnected) return window.removeEventListener(WHERE, tellWhere);
   if (event.detail.group === model().group && event.detail.from !== element) announce(state.index);

@@ -12,6 +12,8 @@ from harmony.serving.lane import Lane
 from harmony.ui.inputs import Defaults
 from harmony.ui.page import build_demo, launch_settings
 from harmony.ui.texts import COMPARE_WORDS, MAP_WORDS, TURNTABLE_WORDS
+from harmony.ui.turns import Turns
+from harmony.ui.visits import Visits
 from tests.page_fakes import PageStudent, fake_engine
 
 CONTROLS = {
@@ -158,8 +160,8 @@ def test_the_way_to_a_first_run_imports_neither_mesh_code_nor_compiler():
     assert imported(code, "torch", *heavy) == ["torch"]
 
 
-def test_launching_needs_no_network():
-    settings = launch_settings(fake_engine(), Lane())
+def test_launching_needs_no_network(tmp_path):
+    settings = launch_settings(fake_engine(), Visits(lambda: tmp_path), Turns(Lane()))
     assert settings["ssr_mode"] is False
     assert settings["run_history"] is False
     assert "http" not in settings["css"]
