@@ -52,7 +52,8 @@ class Start:
 
     Attributes:
         condition: The reference as the model encoded it.
-        noise: (N, C, h, w) the first noise of seeds that were drawn already.
+        noise: (N, C, h, w) the first noise of seeds that were drawn already, best on the
+            model's device, to which no run has to copy it then.
     """
 
     condition: Condition
@@ -170,8 +171,8 @@ def encode(model: MultiviewDenoiser, reference: ReferenceImage) -> Start:
 
 
 def first_noise(model: MultiviewDenoiser, seed: int) -> Float[Tensor, "N C h w"]:
-    """Return the noise from which a seed's sample starts."""
-    return SeededNoise((seed,)).draw((model.view_count, *model.latent_shape))[0]
+    """Return the noise from which a seed's sample starts, on the model's device."""
+    return SeededNoise((seed,), model.device).draw((model.view_count, *model.latent_shape))[0]
 
 
 def generate(
