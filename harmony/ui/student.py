@@ -129,7 +129,8 @@ class Student:
         recipe = live_recipe(model, picture, request)
         assert picture.start is not None  # `encoded` has been there
         start = replace(picture.start, noise=self._noise_of(model, seed))
-        for event in generate(model, start, recipe, preview_every=0):
+        # The views become bytes where they are, so that a GPU hands over 3 MB and not 17.
+        for event in generate(model, start, recipe, preview_every=0, views_device=model.device):
             if isinstance(event, SampleEvent):
                 views = to_uint8(event.sample.views.pixels)[0]
                 strip = make_strip([Image.fromarray(view) for view in views])
