@@ -45,7 +45,8 @@ class SeededNoise:
         Args:
             seeds: One for each sample.
             device: Where the noise is wanted.
-            first: What a stream's first draw gave before, by seed; it is not drawn again.
+            first: What a stream's first draw gave before, by seed, on any device; it is not
+                drawn again.
         """
         self.seeds = validate_seeds(seeds)
         self.device = torch.device(device)
@@ -53,8 +54,8 @@ class SeededNoise:
 
     def draw(self, shape: Sequence[int]) -> Float[Tensor, "S ..."]:
         """Draw the next N(0, 1) tensor of `shape` from every stream, float32."""
-        samples = [stream.draw(tuple(shape)) for stream in self._streams]
-        return torch.stack(samples).to(self.device)
+        samples = [stream.draw(tuple(shape)).to(self.device) for stream in self._streams]
+        return torch.stack(samples)
 
 
 class _Stream:

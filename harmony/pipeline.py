@@ -52,7 +52,8 @@ class Start:
 
     Attributes:
         condition: The reference as the model encoded it.
-        noise: (N, C, h, w) the first noise of seeds that were drawn already.
+        noise: (N, C, h, w) the first noise of seeds that were drawn already, best on the
+            model's device, to which no run has to copy it then.
     """
 
     condition: Condition
@@ -65,7 +66,7 @@ class Sample:
 
     Attributes:
         seed: Its seed.
-        views: With S = 1, on the CPU.
+        views: With S = 1, on the device that was asked for.
         score: Its CD score, or None where no scorer was given.
     """
 
@@ -170,8 +171,8 @@ def encode(model: MultiviewDenoiser, reference: ReferenceImage) -> Start:
 
 
 def first_noise(model: MultiviewDenoiser, seed: int) -> Float[Tensor, "N C h w"]:
-    """Return the noise from which a seed's sample starts."""
-    return SeededNoise((seed,)).draw((model.view_count, *model.latent_shape))[0]
+    """Return the noise from which a seed's sample starts, on the model's device."""
+    return SeededNoise((seed,), model.device).draw((model.view_count, *model.latent_shape))[0]
 
 
 def generate(
@@ -182,6 +183,7 @@ def generate(
     scorer: Scorer | None = None,
     seeds_per_pass: int | None = None,
     preview_every: int = 1,
+    views_device: torch.device | str = "cpu",
 ) -> Generator[StepEvent | SampleEvent]:
     """Paint one sample for each seed of the recipe.
 
@@ -195,6 +197,7 @@ def generate(
         scorer: Scores each sample where given.
         seeds_per_pass: Seeds that share a pass; None chooses as above.
         preview_every: A preview comes with every n-th step and the last one; 0 means none.
+        views_device: Where the finished views go.
 
     Returns:
         A generator; closing it stops the work within one step. Events of one pass come in order:
@@ -214,8 +217,9 @@ def generate(
     validate_request(model, recipe.guidance, recipe.sampler)
     if scorer is not None:
         validate_object_name(recipe.object_name)
+    recipe = replace(recipe, seeds=seeds)
     return _run(
-        model, reference, replace(recipe, seeds=seeds), scorer, seeds_per_pass, preview_every
+        model, reference, recipe, scorer, seeds_per_pass, preview_every, views_device=views_device
     )
 
 
@@ -226,6 +230,8 @@ def _run(
     scorer: Scorer | None,
     seeds_per_pass: int,
     preview_every: int,
+    *,
+    views_device: torch.device | str,
 ) -> Generator[StepEvent | SampleEvent]:
     start = reference if isinstance(reference, Start) else encode(model, reference)
     passes = _split(recipe.seeds, seeds_per_pass)
@@ -236,7 +242,7 @@ def _run(
             for event in walker.steps(done, len(passes)):
                 yield replace(event, notice=notice)
                 notice = None
-            samples = walker.finish(scorer)
+            samples = walker.finish(scorer, views_device)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -292,12 +298,12 @@ class _Pass:
         with torch.inference_mode():
             return to_uint8(self.model.preview(step.predicted_clean))
 
-    def finish(self, scorer: Scorer | None) -> list[Sample]:
+    def finish(self, scorer: Scorer | None, device: torch.device | str) -> list[Sample]:
         """Decode and score."""
         assert self.latents is not None  # `steps` has been walked to its end
         with torch.inference_mode():
             views = self.model.decode(self.latents)
-        views = Views(views.pixels.float().cpu(), views.alpha.float().cpu())
+        views = Views(views.pixels.float().to(device), views.alpha.float().to(device))
         self._check(views)
         name, seeds = self.recipe.object_name, self.recipe.seeds
         scores = [None] * len(seeds) if scorer is None else scorer.score(views, name)
@@ -323,4 +329,5 @@ def _split(seeds: Sequence[int], size: int) -> list[tuple[int, ...]]:
 def to_uint8(pictures: Float[Tensor, "... 3 H W"]) -> UInt8[np.ndarray, "... H W 3"]:
     """Return pictures in [0, 1] as bytes, channels last; values outside are clamped."""
     scaled = (pictures.float().clamp(0, 1) * 255).round()
-    return scaled.to(torch.uint8).movedim(-3, -1).cpu().numpy()
+    # Put in order where the pictures are: a GPU does it at once, and PIL would copy each view.
+    return scaled.to(torch.uint8).movedim(-3, -1).contiguous().cpu().numpy()

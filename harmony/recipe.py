@@ -6,6 +6,7 @@ nothing in it is ever executed, fetched or used as a path.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import io
@@ -50,13 +51,17 @@ def package_versions() -> dict[str, str]:
     A package that is not there, or came without its metadata, is "unknown": a result that does
     not need it must not fail for it.
     """
-    versions = {"harmony.sampling": SAMPLING_VERSION}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = UNKNOWN_VERSION
-    return versions
+    installed = {name: installed_version(name) for name in PACKAGES}
+    return {"harmony.sampling": SAMPLING_VERSION, **installed}
+
+
+@functools.cache  # metadata files are read anew each time, which a moving dial would wait for
+def installed_version(package: str) -> str:
+    """Return a package's version, read once in a process, or `UNKNOWN_VERSION`."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return UNKNOWN_VERSION
 
 
 def validate_object_name(name: str) -> str:

@@ -14,6 +14,16 @@ class NoLongerWantedError(Exception):
     """The work that is being computed is not wanted any more."""
 
 
+def slow_network(model: Any) -> nn.Module | None:
+    """Return the network of a model if its steps are worth ending half-way.
+
+    Not on a CUDA device: there layers are only queued, and a step takes a few milliseconds. Nor
+    where another process computes, which has the network.
+    """
+    network = getattr(model, "network", None)
+    return None if network is None or model.device.type == "cuda" else network
+
+
 @contextmanager
 def interruptible(network: nn.Module | None, wanted: Callable[[], bool]) -> Iterator[None]:
     """Ask before each layer of a network whether its work is still wanted.
@@ -22,7 +32,7 @@ def interruptible(network: nn.Module | None, wanted: Callable[[], bool]) -> Iter
     visitor would wait for the run that their next position replaces.
 
     Args:
-        network: Used by nobody else meanwhile; None where another process computes.
+        network: Used by nobody else meanwhile; None leaves the work to its own end.
         wanted: Quick, and asked a few hundred times in each pass.
 
     Raises:

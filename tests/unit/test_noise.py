@@ -35,6 +35,13 @@ def test_known_noise_of_another_shape_is_not_taken():
     assert torch.equal(drawn, SeededNoise([7]).draw((2, 3)))
 
 
+@pytest.mark.gpu
+def test_known_noise_on_a_gpu_goes_with_noise_that_is_drawn():
+    first = SeededNoise([7], "cuda").draw((2, 3))[0]
+    drawn = SeededNoise([5, 7], "cuda", first={7: first}).draw((2, 3))
+    assert torch.equal(drawn.cpu(), SeededNoise([5, 7]).draw((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [

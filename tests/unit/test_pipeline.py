@@ -306,7 +306,9 @@ def test_no_guidance_costs_one_branch(model):
 
 def test_bytes_are_rounded_and_clamped():
     values = torch.tensor([-1.0, 0.0, 0.5, 0.999, 1.0, 2.0]).view(1, 1, 6).expand(3, 1, 6)
-    assert to_uint8(values)[0, :, 0].tolist() == [0, 0, 128, 255, 255, 255]
+    found = to_uint8(values)
+    assert found[0, :, 0].tolist() == [0, 0, 128, 255, 255, 255]
+    assert found.flags.c_contiguous
 
 
 @pytest.mark.gpu
@@ -319,3 +321,13 @@ def test_a_gpu_paints_the_same_from_the_same_seeds(sampler):
     for one, other in zip(samples, expected, strict=True):
         assert one.views.pixels.device.type == "cpu"
         torch.testing.assert_close(one.views.pixels, other.views.pixels, atol=2e-3, rtol=0)
+
+
+@pytest.mark.gpu
+def test_views_that_stay_on_a_gpu_are_the_same_views():
+    _, samples = run(FakeDenoiser(device="cuda"), recipe())
+    _, there = run(FakeDenoiser(device="cuda"), recipe(), views_device="cuda")
+    for one, other in zip(samples, there, strict=True):
+        assert other.views.pixels.device.type == other.views.alpha.device.type == "cuda"
+        assert torch.equal(one.views.alpha, other.views.alpha.cpu())
+        assert (to_uint8(one.views.pixels) == to_uint8(other.views.pixels)).all()

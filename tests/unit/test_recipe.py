@@ -20,6 +20,7 @@ from harmony.guidance import RULES
 from harmony.models.base import ModelDefaults
 from harmony.noise import MAX_SEED
 from harmony.recipe import (
+    installed_version,
     make_recipe,
     package_versions,
     recipe_command,
@@ -253,6 +254,15 @@ def test_validation_returns_the_recipe():
     assert copy.copy(RECIPE) == RECIPE
 
 
+@pytest.fixture
+def unread_versions():
+    """Let versions be read anew, and what the test had read be forgotten after it."""
+    installed_version.cache_clear()
+    yield
+    installed_version.cache_clear()
+
+
+@pytest.mark.usefixtures("unread_versions")
 def test_a_package_without_metadata_does_not_stop_a_recipe(monkeypatch):
     def version(name):
         if name == "rembg":
@@ -263,3 +273,13 @@ def test_a_package_without_metadata_does_not_stop_a_recipe(monkeypatch):
     versions = package_versions()
     assert versions["rembg"] == "unknown"
     assert versions["torch"] == "1.0"
+
+
+@pytest.mark.usefixtures("unread_versions")
+def test_versions_are_read_once_and_a_recipes_own_are_its_own(monkeypatch):
+    first = package_versions()
+    monkeypatch.setattr(importlib.metadata, "version", None)
+    again = package_versions()
+    assert again == first
+    again["torch"] = "0"
+    assert package_versions() == first

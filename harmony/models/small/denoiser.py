@@ -76,7 +76,8 @@ class SmallDenoiser:
         self.image_size = size
         self.latent_shape: tuple[int, int, int] = (4, size, size)
         self.schedule = noise_schedule(shift, guided_share, guidance_bound)
-        self._shares = signal_shares(shift).float()
+        # On the device, so that no step waits until its share has been copied there.
+        self._shares = signal_shares(shift).float().to(self.device)
 
     @property
     def device(self) -> torch.device:
@@ -149,7 +150,7 @@ class SmallDenoiser:
 
     def features(self, prefix: str, condition: Condition, branches: int) -> ReferenceFeatures:
         """Read features back from a condition; several samples' are repeated for every branch."""
-        return _to_features(prefix, condition, branches)
+        return read_features(prefix, condition, branches)
 
     def _predict_group(
         self,
@@ -163,7 +164,7 @@ class SmallDenoiser:
         if not branches:
             return {}
         samples = len(folded)
-        share = self._shares[timestep].to(self.device).expand(samples)
+        share = self._shares[timestep].expand(samples)
         start = self.network.begin(folded, share, self.features(prefix, condition, 1))
         # A GPU wants one large batch, a CPU parts that stay in its caches.
         size = 1 if prefers_single_samples(self.device) else len(branches)
@@ -189,8 +190,8 @@ def _to_tensors(prefix: str, features: ReferenceFeatures) -> dict[str, Tensor]:
     return tensors
 
 
-def _to_features(prefix: str, condition: Condition, branches: int) -> ReferenceFeatures:
-    """Read features back; those of several samples are repeated for every branch."""
+def read_features(prefix: str, condition: Condition, branches: int) -> ReferenceFeatures:
+    """Read features back from a condition; several samples' are repeated for every branch."""
 
     def read(name: str) -> Tensor:
         value = condition.tensors[f"{prefix}.{name}"]

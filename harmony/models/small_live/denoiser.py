@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,9 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harmony.models.base import ModelDefaults
-from harmony.models.small.denoiser import SmallDenoiser, read_defaults, read_network
+from harmony.models.small.denoiser import (
+    SmallDenoiser,
+    read_defaults,
+    read_features,
+    read_network,
+)
 from harmony.models.small.packing import pack_for_cpu
 from harmony.models.small_live.dials import SCALES, STEP_COUNTS, check_request, dial_values
+from harmony.models.small_live.graph import Capture, Compute, GraphedPass, capture_graph
 from harmony.models.small_live.network import LiveFeatures, LiveNetwork
 from harmony.models.small_live.schedule import Walks, distilled, walks_of
 from harmony.records import Branch, Condition, Guidance, Predictions, SamplerSettings
@@ -40,8 +47,14 @@ class LiveDenoiser(SmallDenoiser):
         defaults: ModelDefaults,
         walks: Walks = (),
         dtype: torch.dtype = torch.float32,
+        capture: Capture | None = None,
     ) -> None:
-        """Wrap a network; see `SmallDenoiser`, and `distilled` for the walks."""
+        """Wrap a network; see `SmallDenoiser`, and `distilled` for the walks.
+
+        `capture` makes the pass of a single sample one that is replayed (`GraphedPass`), and the
+        weights must stay where they are then. Left out, a CUDA device captures a graph, and any
+        other computes every pass anew.
+        """
         super().__init__(
             network,
             name=name,
@@ -52,6 +65,10 @@ class LiveDenoiser(SmallDenoiser):
         )
         network.dials.float()  # small, and a small move of a dial must not be rounded away
         self.schedule = distilled(self.schedule, walks)
+        if capture is None and self.device.type == "cuda":
+            capture = partial(capture_graph, self.device)
+        compute = _single_sample(network, dtype)
+        self._graphed = None if capture is None else GraphedPass(compute, capture)
 
     def check_request(self, guidance: Guidance, settings: SamplerSettings) -> None:
         """Refuse what was not distilled; see `dials.check_request`."""
@@ -78,12 +95,30 @@ class LiveDenoiser(SmallDenoiser):
             raise ValueError("The live model has one branch only; guidance is inside it.")
         if DIALS not in condition.tensors:
             raise ValueError("The condition does not say where the dials stand; call with_dials.")
-        return super().predict(latents, timestep, condition, branches)
+        if self._graphed is None or latents.shape != (1, self.view_count, *self.latent_shape):
+            return super().predict(latents, timestep, condition, branches)
+        share = self._shares[timestep].expand(1)
+        return {Branch.FULL: self._graphed(latents, share, condition.tensors)}
 
     def features(self, prefix: str, condition: Condition, branches: int) -> LiveFeatures:
         """Read features back from a condition, with the dials."""
-        plain = super().features(prefix, condition, branches)
-        return LiveFeatures(**vars(plain), dials=condition.tensors[DIALS])
+        return read_live_features(prefix, condition, branches)
+
+
+def read_live_features(prefix: str, condition: Condition, branches: int) -> LiveFeatures:
+    """Read features back from a condition, with the dials; see `read_features`."""
+    plain = read_features(prefix, condition, branches)
+    return LiveFeatures(**vars(plain), dials=condition.tensors[DIALS])
+
+
+def _single_sample(network: LiveNetwork, dtype: torch.dtype) -> Compute:
+    """Return the pass of one sample; the denoiser is not in it, so that both go at once."""
+
+    def compute(latents: Tensor, share: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        features = read_live_features("given", Condition(condition), branches=1)
+        return network(latents.to(dtype), share, features, joint=1)
+
+    return compute
 
 
 def load(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
-from harmony.ui.interrupting import NoLongerWantedError, interruptible
+from harmony.ui.interrupting import NoLongerWantedError, interruptible, slow_network
 
 
 def a_network(layers: int = 3) -> nn.Sequential:
@@ -39,3 +41,13 @@ def test_nobody_is_asked_afterwards():
 def test_a_network_of_another_process_is_left_alone():
     with interruptible(None, lambda: False):
         pass
+
+
+@pytest.mark.parametrize(("device", "slow"), [("cpu", True), ("mps", True), ("cuda", False)])
+def test_a_step_is_worth_ending_half_way_unless_a_cuda_device_takes_it(device, slow):
+    model = SimpleNamespace(network=a_network(), device=torch.device(device))
+    assert slow_network(model) is (model.network if slow else None)
+
+
+def test_a_model_in_another_process_has_no_network_here():
+    assert slow_network(SimpleNamespace(image_size=8)) is None
