@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 1000
 UNGUIDED = Guidance(rule="none")
-VERSION = "4"
+VERSION = "5"
 """Goes into recipes; rises whenever the same recipe would paint other pictures than before."""
 
 

@@ -1,6 +1,7 @@
 """The distilled denoiser: dials as inputs, one pass a step, and what it refuses."""
 
 import dataclasses
+from itertools import pairwise
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from harmony.models.small.denoiser import write_defaults
 from harmony.models.small.weights import save_model
 from harmony.models.small_live import LiveDenoiser, LiveNetwork
 from harmony.models.small_live.dials import dial_values
+from harmony.models.small_live.network import S1_KNOTS
 from harmony.noise import SeededNoise
 from harmony.records import Branch, Guidance, ReferenceImage, SamplerSettings
 from harmony.sampling import SAMPLERS, passes_by_step, sample, timesteps
@@ -86,6 +88,33 @@ def test_the_stride_is_told_to_the_network():
     assert four.tolist() == [0.0, 0.0, 0.0, 0.0]
     assert dial_values(Guidance("decomposed", 4.0, 1.5), 4).tolist() == [1.0, 1.0, 0.0, 0.0]
     assert dial_values(Guidance("cfg", 4.0, 1.5, 2.0), 4).tolist() == [0.0, 0.0, 0.5, 0.0]
+
+
+def test_at_its_knots_the_network_is_asked_and_between_them_nothing_else():
+    encoder, time = tiny_network().dials, torch.tensor([0.3])
+
+    def added(s1: float) -> torch.Tensor:
+        return encoder(time, torch.tensor([[s1, 0.4, 0.0, 0.0]]))
+
+    for knot in S1_KNOTS:
+        assert torch.equal(added(knot), encoder._at(time, torch.tensor([[knot, 0.4, 0.0, 0.0]])))
+    for low, high in pairwise(S1_KNOTS):
+        start, end = added(low), added(high)
+        ways = [added(low + share * (high - low)) for share in (0.2, 0.5, 0.8)]
+        shares = [((way - start) / (end - start)).median().item() for way in ways]
+        assert 0 < shares[0] < shares[1] < shares[2] < 1
+        # s1 acts the more the nearer to 0: half of a way brings more than half of the change.
+        assert shares[1] > 0.5
+        for way, share in zip(ways, shares, strict=True):
+            torch.testing.assert_close(way, torch.lerp(start, end, share), atol=1e-4, rtol=1e-3)
+
+
+def test_each_sample_has_its_own_s1():
+    encoder, time = tiny_network().dials, torch.tensor([0.3, 0.3, 0.7])
+    dials = torch.tensor([[0.05, 0.4, 0.0, 0.0], [0.6, 0.4, 0.0, 0.0], [0.2, 0.0, 0.0, 1.0]])
+    together = encoder(time, dials)
+    alone = torch.cat([encoder(time[k : k + 1], dials[k : k + 1]) for k in range(3)])
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
 
 
 def test_a_small_move_of_a_dial_moves_the_views_a_little():
