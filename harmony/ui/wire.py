@@ -85,7 +85,10 @@ class Wire:
             value = await self._value(session, visit.live, wanted)
         except (ValueError, DeclinedError, gr.Error):
             return JSONResponse(ASK_PAGE)
-        return Response(status_code=NOTHING) if value is None else JSONResponse(value)
+        if value is None:
+            return Response(status_code=NOTHING)
+        visit.live.shown = None  # what the page has kept is no more on show
+        return JSONResponse(value)
 
     def _wanted(self, visit: Visit, question: Question) -> LiveRequest:
         live = visit.live

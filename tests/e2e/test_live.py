@@ -141,6 +141,15 @@ def test_where_the_short_way_is_closed_the_pages_events_answer(tab: Page, with_s
     assert with_student.student.runs[-1][0] == float(stands)
 
 
+def test_a_position_that_was_kept_is_answered_again_at_once_after_another(tab: Page):
+    """The answer between the two is on show, and the page has not kept it yet."""
+    drag(tab, "s1", 3)
+    expect(tab.locator("#banner .banner-wire")).to_have_count(0)
+    for share in (0.2, 0.9):
+        stands = drag(tab, "s1", 3, to=share)
+        expect(tab.locator(BANNER)).to_contain_text(f"s1 {float(stands):g},")
+
+
 def test_back_and_forth_the_line_is_that_of_the_views(tab: Page):
     for share in (0.9, 0.2, 0.9, 0.2, 0.9):
         stands = drag(tab, "s1", 3, to=share)

@@ -81,6 +81,13 @@ def test_what_was_answered_last_is_not_painted_again(ask, visit, model):
     assert len(model.runs) == 1
 
 
+def test_what_the_page_has_kept_is_no_more_on_show(ask, visit):
+    kept = visit.live.base.at({"s1": 3.0})
+    visit.live.show(kept)
+    ask(key=visit.key, s1=1.5)
+    assert visit.live.shown is None
+
+
 def test_a_dial_that_is_not_on_the_page_stands_as_the_page_said(ask, visit, model):
     visit.live.base = replace(visit.live.base, settings=replace(SETTINGS, s1=3.0))
     ask(key=visit.key, s2=0.25, s1=None)
