@@ -158,6 +158,7 @@ class LiveMemory:
         shown: The position whose answer is on show.
         refine: The position that the full model shall paint once the student has.
         asked: How often the full model was asked to follow.
+        followed: The position that it was asked to follow last.
         pictures: The last `KEEP_PICTURES`, ready for the student.
         base: What the page said last beside the moving dials; None while there is no picture.
         answered: The newest answer and its position.
@@ -169,6 +170,7 @@ class LiveMemory:
     shown: LiveRequest | None = None
     refine: LiveRequest | None = None
     asked: int = 0
+    followed: LiveRequest | None = None
     pictures: OrderedDict[Any, LivePicture] = field(default_factory=OrderedDict)
     base: LiveBase | None = None
     answered: tuple[LiveRequest, LiveAnswer] | None = None
@@ -227,6 +229,6 @@ class LiveMemory:
         with self._lock:
             if self.refine != answered:
                 return None
-            self.refine = None
+            self.refine, self.followed = None, answered
             self.asked += 1
             return self.asked

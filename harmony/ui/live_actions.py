@@ -58,6 +58,8 @@ class LiveActions:
         live = visit.live
         if asked_before(wire) < live.moved_at:
             return self.page.nothing  # the dial has moved on, which came here on the short way
+        if visit.refining and visit.running and live.followed == wanted:
+            return self.page.nothing  # the full model is at it already
         if live.shown == wanted:
             live.show(wanted)  # nothing else is waited for
             return self._followed(visit, wanted)

@@ -67,7 +67,8 @@ class Wire:
     async def answer(self, request: Request) -> Response:
         """Answer one position.
 
-        The question is a JSON `Question`. The answer has the card for the turntable and the banner's line; see `told`.
+        The question is a JSON `Question`. The answer is `told`, or one of `ASK_PAGE`, `ASK_KEY`
+        and `NOTHING`.
         """
         try:
             question = Question.model_validate_json(await request.body())

@@ -235,6 +235,17 @@ def test_the_full_model_follows_and_a_new_drag_stops_it(tab: Page, with_student:
     assert with_student.student.runs[-1][0] == float(stands)
 
 
+def test_the_full_model_follows_an_answer_that_came_at_once(tab: Page, with_student: LivePage):
+    """The page asks twice for what a quick answer showed; the second time stops nothing."""
+    tab.get_by_label("Refine with the full model").check()
+    with with_student.student.slowed(0.0), with_student.teacher.slowed(0.5):
+        for share in (0.9, 0.3):
+            stands = drag(tab, "s1", 3, to=share)
+            expect(tab.locator("#banner")).to_contain_text(
+                re.compile(rf"Full models1 {float(stands):g}, s2 1 · 1 sample · 4 steps\s*$")
+            )
+
+
 def test_a_position_waits_for_others_and_says_so(tab: Page, with_student: LivePage):
     theirs = with_student.lane.join("somebody else", Work("generate", "step"))
     try:

@@ -97,6 +97,10 @@ function heard(event) {
   // A range says "change" when it is let go; its last move may still be waiting then.
   else if (event.type === "change" && state.waiting) moved({ letGo: true });
 }
+function kept() {
+  line.remove();
+  if (!element.isConnected) window.removeEventListener(KEPT_CHANNEL, kept);
+}
 for (const name of HEARD) window.addEventListener(name, heard, true);
-window.addEventListener(KEPT_CHANNEL, () => line.remove());
+window.addEventListener(KEPT_CHANNEL, kept);
 watch("value", note);
