@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,11 +25,12 @@ from harmony.ui.live import (
     LiveOffer,
     LiveRequest,
 )
+from harmony.ui.live_actions import LiveActions
 from harmony.ui.loading import live_offer, standard_engine
 from harmony.ui.page import build_demo
 from harmony.ui.settings import Framing, Settings
 from harmony.ui.student import KEEP_NOISE, Student, within_reach
-from harmony.ui.visits import Visits
+from harmony.ui.visits import Visit, Visits
 from harmony.ui.zero_engine import ZeroEngine
 from tests.page_fakes import PageStudent
 
@@ -283,3 +285,43 @@ def test_the_page_knows_what_the_live_model_serves_without_importing_it():
 
     assert set(RULES) == set(dials.SCALES)
     assert STEP_COUNTS == dials.STEP_COUNTS
+
+
+def asked_at_once(visit: Visit, request: LiveRequest, **wire: Any) -> Any:
+    """Let the page's event ask for a position; "nothing" is what changes nothing."""
+    parts = SimpleNamespace(banner="banner", status="status")
+    page = SimpleNamespace(visit=lambda _: visit, nothing="nothing", results=parts)
+    student = SimpleNamespace(model=SimpleNamespace(state="ready"))
+    actions = LiveActions(page, student)  # pyright: ignore[reportArgumentType]
+    said = request.settings
+    dials = [getattr(said, field.name) for field in fields(said)][1:]
+    framing = (said.framing.cutout, said.framing.foreground, said.framing.elevation_deg)
+    picture, steps = str(request.picture), request.num_steps
+    return actions.at_once(None, picture, steps, wire, *framing, *dials)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_second_question_stops_no_full_model_that_follows_the_answer(tmp_path, request_of):
+    visit, wanted = Visits(lambda: tmp_path).of("me"), request_of()
+    visit.live.refine = wanted
+    assert visit.live.take_refine(wanted) == 1
+    visit.begin(refining=True)
+    assert asked_at_once(visit, wanted) == "nothing"
+    assert visit.running
+    assert asked_at_once(visit, request_of(s1=0.5)) is None  # the student's turn
+    assert not visit.running
+
+
+def test_an_event_from_before_the_last_movement_asks_for_nothing(tmp_path, request_of):
+    visit, wanted = Visits(lambda: tmp_path).of("me"), request_of()
+    visit.live.moved_at = 5.0
+    assert asked_at_once(visit, wanted, asked=4.0) == "nothing"
+    assert visit.live.wanted is None
+    assert asked_at_once(visit, wanted, asked=5.0) is None
+    assert visit.live.wanted == wanted
+
+
+def test_who_asks_for_what_is_being_painted_is_told_so(tmp_path, request_of):
+    visit, wanted = Visits(lambda: tmp_path).of("me"), request_of()
+    visit.live.want(wanted)
+    visit.live.painting = wanted
+    assert "Answering the dials" in asked_at_once(visit, wanted)["status"]
