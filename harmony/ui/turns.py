@@ -108,9 +108,14 @@ class Turns:
             except Exception as error:
                 raise as_error(error) from None
             steps = functools.partial(_iterate, handler, arguments)
+            silent = True
             async with aclosing(self.walk(visitor, work, steps, waiting)) as walked:
                 async for value in walked:
+                    silent = False
                     yield value
+            if silent:
+                # Its place was taken; Gradio would empty all outputs of an event without a value.
+                yield gr.skip()
 
         if not told:
             first = inspect.Parameter(

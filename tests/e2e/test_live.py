@@ -74,6 +74,9 @@ def tab(browser: Browser, with_student: LivePage, picture: Path) -> Iterator[Pag
     with_student.student.runs.clear()
     with_student.student.finished = 0
     yield page
+    # Whatever was replaced on its way, nothing else on the page has changed.
+    expect(page.locator("#generate")).to_have_text("Generate 16 views")
+    expect(page.locator("#stop")).to_have_text("Stop")
     context.close()
     assert errors == []
 
