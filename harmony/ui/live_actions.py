@@ -68,7 +68,7 @@ class LiveActions:
         known = live.answer_to(wanted)
         if known is not None:
             shown = self.page.buttons(running=False) | self._show(visit, wanted, known)
-            return shown | self._followed(visit, wanted, otherwise={})
+            return self._followed(visit, wanted) | shown
         return self._working() if under_way else None
 
     def remember(
@@ -79,14 +79,10 @@ class LiveActions:
         visit.live.base = live_base(picture, num_steps, dials)
         return {self.page.inputs.wire: wire_value(visit.key)}
 
-    def _followed(
-        self, visit: Visit, answered: LiveRequest, otherwise: Updates | None = None
-    ) -> Updates:
-        """Let the full model follow an answer where it shall; else change nothing."""
+    def _followed(self, visit: Visit, answered: LiveRequest) -> Updates:
+        """Let the full model follow an answer where it shall."""
         asked = visit.live.take_refine(answered)
-        if asked is not None:
-            return {self.page.inputs.asked: asked}
-        return self.page.nothing if otherwise is None else otherwise
+        return self.page.nothing if asked is None else {self.page.inputs.asked: asked}
 
     def _working(self) -> Updates:
         said = texts.WORKING if self.student.model.state == "ready" else texts.LOADING

@@ -76,7 +76,6 @@ class Visit:
 
     Attributes:
         folder: Theirs alone.
-        key: Told to their page alone, which shows it where it asks past Gradio.
         runs: The last `KEEP_RUNS` by id.
         cells: Runs of the map by `harmony.ui.parameter_map.cell_key`.
         current: Id of the run on show.
@@ -91,10 +90,11 @@ class Visit:
         live: What the live dials remember.
         used_at: On the clock of `Visits`.
         idle_seconds: How long it is kept unused.
+        shelf: Counts the bytes of all visits, or None.
+        key: Told to their page alone, which shows it where it asks past Gradio.
     """
 
     folder: Path
-    key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
     cells: dict[str, Run] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
@@ -113,6 +113,7 @@ class Visit:
     used_at: float = 0.0
     idle_seconds: float = IDLE_SECONDS
     shelf: Shelf | None = None
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 
     def new_folder(self) -> Path:
         """Make a folder for one result; fails once the visit is closed."""
