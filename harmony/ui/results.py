@@ -120,12 +120,13 @@ def build_results(
         text: The status line at first paint.
         value: What the turntables show at first paint.
     """
-    status = gr.HTML(status_html(text), elem_id="status", js_on_load=None)
-    with gr.Row(elem_id="on-show", equal_height=True):
-        banner = gr.HTML(elem_id="banner", js_on_load=None)
-        back = gr.Button(
-            live_texts.BACK, size="sm", scale=0, min_width=240, visible=False, elem_id="back"
-        )
+    with gr.Column(elem_id="told"):
+        status = gr.HTML(status_html(text), elem_id="status", js_on_load=None)
+        with gr.Row(elem_id="on-show", equal_height=True):
+            banner = gr.HTML(elem_id="banner", js_on_load=None)
+            back = gr.Button(
+                live_texts.BACK, size="sm", scale=0, min_width=240, visible=False, elem_id="back"
+            )
     samples = turntable(value, elem_id="turntables", label=texts.RESULT)
     with gr.Column(visible=False, elem_id="details") as details:
         with gr.Row(elem_classes="run-row"):

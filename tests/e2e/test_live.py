@@ -34,6 +34,11 @@ NOTE_STATUS = """() => {
     status, { subtree: true, childList: true, characterData: true });
 }"""
 """Keeps what the status line says."""
+IS_ON_TOP = """(node) => {
+  const { left, top, width, height } = node.getBoundingClientRect();
+  return node.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+}"""
+"""Whether nothing lies above a node."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,40 @@ def test_nobody_waits_behind_the_position_that_they_asked_for(tab: Page, with_st
     said = tab.evaluate("window.said")
     assert any("Answering the dials" in line for line in said)
     assert not any("Waiting" in line for line in said)
+
+
+def drag_in_a_low_window(page: Page) -> None:
+    """Drag a dial where the left column is long and not much of either can be seen at once."""
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.get_by_role("button", name="Advanced settings").click()
+    drag(page, "s1", 3)
+    expect(page.locator(BANNER)).to_contain_text("s1 ")
+
+
+def test_where_the_dials_are_in_sight_so_is_who_answered_with_what(tab: Page):
+    drag_in_a_low_window(tab)
+    for dial in ("#s1", "#s2", "#live"):
+        tab.locator(dial).evaluate("(node) => node.scrollIntoView({ block: 'center' })")
+        expect(cards(tab).first.locator(".tt-stage")).to_be_in_viewport(ratio=0.95)
+        expect(tab.locator(BANNER)).to_be_in_viewport(ratio=1)
+        assert tab.locator(BANNER).evaluate(IS_ON_TOP)
+
+
+@pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
+def test_what_keys_go_to_below_the_views_is_in_sight(tab: Page, key: str):
+    drag_in_a_low_window(tab)
+    folds = ["Pinned runs", "Fill a map", "Compare two"]
+    if key == "Tab":
+        tab.locator(".tt-thumb").last.focus()
+    else:
+        folds.reverse()
+        tab.locator("footer button").first.focus()
+    for name in folds:
+        tab.keyboard.press(key)
+        fold = tab.get_by_role("button", name=name)
+        expect(fold).to_be_focused()
+        expect(fold).to_be_in_viewport(ratio=1)
+        assert fold.evaluate(IS_ON_TOP)
 
 
 @pytest.mark.parametrize(("width", "seen"), [(390, True), (1280, False)])
