@@ -2,7 +2,8 @@
 
 Starts the app in a process of its own, gives it a picture of its own in headless Chromium, drags s1
 with the mouse and lets it go. Every figure runs from the release to the frame that shows the views
-of that position. `--frames` walks each dial slowly instead and saves what the browser shows.
+of that position. `--by-events` closes the short way of `harmony.ui.wire` first. `--frames` walks
+each dial slowly instead and saves what the browser shows.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks.page_in_browser import BROWSERS, FLAGS
 from benchmarks.served import ROOT, served
 from harmony.devices import choose_device
 from harmony.ui.live import STEP_COUNTS
+from harmony.ui.wire import ASK_PAGE, PATH
 
 PATIENCE_MS = 60_000
 MOVES = 10
@@ -195,10 +197,13 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=ROOT / "examples" / "coffee.jpg")
     parser.add_argument("--another", type=Path, default=ROOT / "examples" / "taxi.png")
     parser.add_argument("--drags", type=int, default=6, help="drags at each number of steps")
+    parser.add_argument("--by-events", action="store_true", help="let Gradio's events answer")
     parser.add_argument("--frames", type=Path, metavar="OUT.png", help="save frames instead")
     parser.add_argument("--live-model", default="small-live", help="as for app.py")
     options = parser.parse_args()
     with page_with(options.picture, ["--live-model", options.live_model]) as page:
+        if options.by_events:
+            page.route(f"**/{PATH}", lambda route: route.fulfill(json=ASK_PAGE))
         if options.frames is None:
             measure(page, options.drags, options.another)
         else:

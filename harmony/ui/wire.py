@@ -1,10 +1,10 @@
 """The short way of a moving dial: from the browser to the student and back, past Gradio's events.
 
-An event of the page and its answer take a quarter of a second (`benchmarks.live_dials`, "outside
-the model"), which on a GPU is far more than the views take. So while a dial moves, the browser asks
-here, and paints what it gets in the place of what was on show. Whatever cannot be answered here,
-and every answer once the dial rests, goes the way of the page's own events (`live_actions`), which
-says why, and keeps the answer.
+An event of the page and its answer take a quarter of a second (`benchmarks.live_dials
+--by-events`), which on a GPU is far more than the views take. So while a dial moves, the browser
+asks here, and paints what it gets in the place of what was on show. Whatever cannot be answered
+here, and every answer once the dial rests, goes the way of the page's own events (`live_actions`),
+which says why, and keeps the answer.
 """
 
 from __future__ import annotations

@@ -20,19 +20,20 @@ class Visitor:
     session_hash = "me"
 
 
-def values_of(turns: Turns, handler: Any, between: Any = None) -> list[Any]:
-    """Return what an event yields; `between` happens while it waits."""
+def values_of(lane: Lane, *, replaced: bool = False) -> list[Any]:
+    """Return what an event yields that says "done" in its turn, unless it is replaced before."""
     # In a thread of its own: a browser's tests leave a loop running in this one.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _values_of(turns, handler, between)).result()
+        return thread.submit(asyncio.run, _values_of(lane, replaced)).result()
 
 
-async def _values_of(turns: Turns, handler: Any, between: Any) -> list[Any]:
-    event = turns.of(handler, lambda *_: QUICK)["fn"](Visitor())
+async def _values_of(lane: Lane, replaced: bool) -> list[Any]:
+    event = Turns(lane).of(lambda: "done", lambda *_: QUICK)["fn"](Visitor())
     asked = asyncio.ensure_future(_all(event))
-    await asyncio.sleep(0.05)
-    if between is not None:
-        between()
+    if replaced:
+        while not lane.waiting:
+            await asyncio.sleep(0.01)
+        lane.join("me", QUICK)
     return await asyncio.wait_for(asked, 10)
 
 
@@ -43,9 +44,8 @@ async def _all(values: Any) -> list[Any]:
 def test_who_is_replaced_changes_nothing():
     lane = Lane()
     lane.join("somebody else", QUICK)
-    values = values_of(Turns(lane), lambda: "done", lambda: lane.join("me", QUICK))
-    assert values == [gr.skip()]
+    assert values_of(lane, replaced=True) == [gr.skip()]
 
 
 def test_who_has_something_to_say_says_that_alone():
-    assert values_of(Turns(Lane()), lambda: "done") == ["done"]
+    assert values_of(Lane()) == ["done"]
